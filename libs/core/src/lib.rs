@@ -1,0 +1,15 @@
+//! The rules of a conversation, without any IO: ids, entries and their chain, what a member may
+//! see, unread counts, deduplication, permissions, cursors, rates and retry schedules. No tokio, no
+//! clock, no entropy: everything comes in as an argument.
+
+pub mod chain;
+pub mod entry;
+pub mod ids;
+pub mod ranges;
+
+pub use chain::Chain;
+pub use entry::{ConversationKind, Envelope, Kind, Number, Role, Visibility};
+pub use ids::{
+    ConversationId, ConversationKey, DeviceId, InvalidId, MessageId, SHARDS, Shard, TenantId, UserId, UserKey, direct_id,
+};
+pub use ranges::{Range, Ranges};

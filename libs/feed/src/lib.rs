@@ -1,0 +1,49 @@
+//! The event feed: every entry, in order per conversation, at least once, to durable consumer
+//! groups. Transport and replay, never the record. On one machine it is a table of the store,
+//! written in the same commit as the rows.
+
+pub mod conformance;
+pub mod embedded;
+
+use async_trait::async_trait;
+use posthorn_proto::internal::FeedEntry;
+
+/// How many partitions a feed has; a conversation's is its shard modulo this.
+pub const PARTITIONS: u16 = 16;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    #[error("the feed does not answer: {0}")]
+    Unavailable(String),
+    #[error("damaged: {0}")]
+    Damaged(String),
+}
+
+pub type Result<T, E = FeedError> = std::result::Result<T, E>;
+
+/// An entry at its place in a partition.
+#[derive(Clone, Debug)]
+pub struct Fed {
+    /// Ascending within the partition; never used twice.
+    pub offset: u64,
+    pub entry: FeedEntry,
+}
+
+/// Read side. First copies come in order per conversation; any copy may come again: a consumer drops
+/// what is not beyond its last (generation, seq) of the conversation.
+#[async_trait]
+pub trait Feed: Send + Sync + 'static {
+    fn driver(&self) -> &'static str;
+
+    /// Up to `limit` entries beyond the group's cursor `after`, now.
+    async fn read(&self, partition: u16, after: u64, limit: usize) -> Result<Vec<Fed>>;
+
+    /// Returns when there may be more beyond what was read, or after a while. Cancel-safe.
+    async fn wait(&self);
+
+    /// The group's cursor: everything up to it was handled. 0 for a new group.
+    async fn cursor(&self, group: &str, partition: u16) -> Result<u64>;
+
+    /// Moves the cursor; it never goes back.
+    async fn commit(&self, group: &str, partition: u16, offset: u64) -> Result<()>;
+}

@@ -1,0 +1,93 @@
+//! Every task has a kind that says what its death means. There is no bare `tokio::spawn`.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// The tasks of one node. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Tasks(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    failed: Mutex<Option<String>>,
+}
+
+impl Tasks {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancelled when the node stops: every task watches it.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.0.stop.clone()
+    }
+
+    /// The node cannot live without it: if it ends before the node stops, the node stops.
+    pub fn critical(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let tasks = self.clone();
+        self.spawn(async move {
+            let ended = AssertUnwindSafe(task).catch_unwind().await;
+            if tasks.0.stop.is_cancelled() && ended.is_ok() {
+                return;
+            }
+            tracing::error!(task = name, panicked = ended.is_err(), "critical task ended, the node stops");
+            tasks.0.failed.lock().get_or_insert_with(|| name.to_owned());
+            tasks.stop();
+        });
+    }
+
+    /// Something less when it dies: logged.
+    pub fn background(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                tracing::error!(task = name, "background task panicked");
+            }
+        });
+    }
+
+    /// Begins to stop: cancels [`Tasks::stopping`].
+    pub fn stop(&self) {
+        self.0.stop.cancel();
+    }
+
+    /// Waits until every task has ended, `budget` at most. False if some had not.
+    pub async fn ended(&self, budget: Duration) -> bool {
+        self.0.tracker.close();
+        tokio::time::timeout(budget, self.0.tracker.wait()).await.is_ok()
+    }
+
+    /// The critical task whose death stopped the node.
+    #[must_use]
+    pub fn failed(&self) -> Option<String> {
+        self.0.failed.lock().clone()
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.tracker.spawn(task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_death_of_a_critical_task_stops_the_node() {
+        let tasks = Tasks::new();
+        let stopping = tasks.stopping();
+        tasks.background("lives", async move { stopping.cancelled().await });
+        tasks.background("dies", async { panic!("on purpose") });
+        assert!(!tasks.ended(Duration::from_secs(1)).await);
+        tasks.critical("vital", async {});
+        assert!(tasks.ended(Duration::from_secs(1)).await);
+        assert_eq!(tasks.failed().as_deref(), Some("vital"));
+    }
+}

@@ -1,0 +1,92 @@
+//! Regenerates `libs/proto/src/generated` from `proto/`. The output is committed, so that no build
+//! needs a protobuf compiler; `codegen --check` fails when it is out of date.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::{Context, Result, bail};
+use prost::Message;
+
+const FILES: [&str; 6] = [
+    "posthorn/client/v1/client.proto",
+    "posthorn/internal/v1/log.proto",
+    "posthorn/internal/v1/storage.proto",
+    "posthorn/internal/v1/routing.proto",
+    "posthorn/internal/v1/session.proto",
+    "posthorn/internal/v1/bus.proto",
+];
+const OUT: &str = "libs/proto/src/generated";
+
+pub fn run(root: &Path, check: bool) -> Result<()> {
+    let fresh = generate(root)?;
+    let out = root.join(OUT);
+    if !check {
+        fs::create_dir_all(&out)?;
+        for (name, text) in &fresh {
+            fs::write(out.join(name), text)?;
+        }
+        return Ok(());
+    }
+    for (name, text) in &fresh {
+        let kept = fs::read_to_string(out.join(name)).unwrap_or_default();
+        if kept != *text {
+            bail!("{OUT}/{name} is out of date: run `cargo xtask codegen`");
+        }
+    }
+    Ok(())
+}
+
+fn generate(root: &Path) -> Result<BTreeMap<String, String>> {
+    let descriptors = protox::compile(FILES, [root.join("proto")]).context("proto/ does not compile")?;
+    let scratch = root.join("target/codegen");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch)?;
+    }
+    fs::create_dir_all(&scratch)?;
+    tonic_prost_build::configure().build_transport(false).bytes(".").emit_rerun_if_changed(false).out_dir(&scratch).compile_fds(descriptors.clone())?;
+    pbjson_build::Builder::new()
+        .register_descriptors(&descriptors.encode_to_vec())?
+        .preserve_proto_field_names()
+        .ignore_unknown_fields()
+        .ignore_unknown_enum_variants()
+        .out_dir(&scratch)
+        .build(&[".posthorn.client.v1"])?;
+    let mut texts = BTreeMap::new();
+    for file in fs::read_dir(&scratch)? {
+        let file = file?;
+        let name = file.file_name().into_string().map_err(|name| anyhow::anyhow!("odd file name {name:?}"))?;
+        let mut text = fs::read_to_string(file.path())?;
+        if name.ends_with(".serde.rs") {
+            text = plain_json(&text);
+        }
+        texts.insert(name, text);
+    }
+    Ok(texts)
+}
+
+/// The edge protocol's JSON is proto3 canonical but for two things that people writing clients by
+/// hand stumble over: 64-bit integers are numbers (all of ours are below 2^53), and the names of
+/// enum values are in lower case.
+fn plain_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let mut line = line
+            .replace("ToString::to_string(&v).as_str()", "v")
+            .replace("ToString::to_string(&self.", "&(self.");
+        if line.contains("serialize_field") && line.contains("&(self.") {
+            line = line.replace(").as_str())?;", "))?;");
+        }
+        out.push_str(&lower_case_names(&line));
+        out.push('\n');
+    }
+    out
+}
+
+fn lower_case_names(line: &str) -> String {
+    let mut parts: Vec<String> = line.split('"').map(str::to_owned).collect();
+    for part in parts.iter_mut().skip(1).step_by(2) {
+        if part.len() > 1 && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') {
+            part.make_ascii_lowercase();
+        }
+    }
+    parts.join("\"")
+}
