@@ -97,6 +97,9 @@ pub struct Head {
     /// Entries below are gone by retention.
     #[prost(uint64, tag = "13")]
     pub floor_seq: u64,
+    /// By number of `Kind`: the last seq of that kind. Preconditions are decided by it.
+    #[prost(uint64, repeated, tag = "14")]
+    pub last_of_kind: ::prost::alloc::vec::Vec<u64>,
 }
 /// One row of the members projection.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2608,6 +2611,10 @@ pub struct ViewReply {
     pub generation: u64,
     #[prost(bool, tag = "5")]
     pub member: bool,
+    #[prost(message, optional, tag = "6")]
+    pub head: ::core::option::Option<Head>,
+    #[prost(enumeration = "super::super::client::v1::Role", tag = "7")]
+    pub role: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListMembersRequest {
@@ -2675,6 +2682,7 @@ pub struct End {
     pub visible_own: u64,
     #[prost(message, repeated, tag = "7")]
     pub marks: ::prost::alloc::vec::Vec<super::super::client::v1::MemberMarks>,
+    /// The last countable entry, where it is in memory.
     #[prost(message, optional, tag = "8")]
     pub preview: ::core::option::Option<Row>,
     /// The shard's version below which nothing is in flight, at the time of this answer.
@@ -2682,6 +2690,11 @@ pub struct End {
     pub stable_epoch: u64,
     #[prost(uint64, tag = "10")]
     pub stable_counter: u64,
+    /// Own countable entries near the end: what moves the mark of one who had read all before.
+    #[prost(message, repeated, tag = "11")]
+    pub own_recent: ::prost::alloc::vec::Vec<MarkAt>,
+    #[prost(bool, tag = "12")]
+    pub present: bool,
 }
 /// Which of `users` share a conversation with the caller, of those named.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2700,6 +2713,42 @@ pub struct SharedReply {
     #[prost(string, repeated, tag = "1")]
     pub users: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// Where marks of a user would stand: clamped to what is confirmed and visible, with the counts there.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PositionRequest {
+    #[prost(message, optional, tag = "1")]
+    pub caller: ::core::option::Option<Caller>,
+    #[prost(string, tag = "2")]
+    pub conversation: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub delivered: u64,
+    #[prost(uint64, tag = "4")]
+    pub read: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PositionReply {
+    #[prost(message, optional, tag = "1")]
+    pub delivered: ::core::option::Option<MarkAt>,
+    #[prost(message, optional, tag = "2")]
+    pub read: ::core::option::Option<MarkAt>,
+    #[prost(uint64, tag = "3")]
+    pub end_ordinal: u64,
+    /// The user's countable entries so far.
+    #[prost(uint64, tag = "4")]
+    pub own: u64,
+}
+/// A user's marks moved: shown to the other members of conversations small enough for receipts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReceiptRequest {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub conversation: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub marks: ::core::option::Option<super::super::client::v1::MemberMarks>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReceiptReply {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MarkRequest {
     #[prost(message, optional, tag = "1")]
@@ -2764,7 +2813,7 @@ pub struct Effect {
     pub conversation: ::prost::alloc::string::String,
     #[prost(uint64, tag = "3")]
     pub seq: u64,
-    #[prost(oneof = "effect::What", tags = "4, 5, 6")]
+    #[prost(oneof = "effect::What", tags = "4, 5")]
     pub what: ::core::option::Option<effect::What>,
 }
 /// Nested message and enum types in `Effect`.
@@ -2775,9 +2824,6 @@ pub mod effect {
         Joined(super::Joined),
         #[prost(message, tag = "5")]
         Removed(super::Removed),
-        /// The user's own countable entry: moves the read mark of one who had read all before it.
-        #[prost(message, tag = "6")]
-        Sent(super::MarkAt),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3063,6 +3109,48 @@ pub mod routing_client {
                 .insert(GrpcMethod::new("posthorn.internal.v1.Routing", "Shared"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn position(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PositionRequest>,
+        ) -> std::result::Result<tonic::Response<super::PositionReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/posthorn.internal.v1.Routing/Position",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("posthorn.internal.v1.Routing", "Position"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn receipt(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReceiptRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReceiptReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/posthorn.internal.v1.Routing/Receipt",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("posthorn.internal.v1.Routing", "Receipt"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Called at the owner of the user.
         pub async fn mark(
             &mut self,
@@ -3229,6 +3317,14 @@ pub mod routing_server {
             &self,
             request: tonic::Request<super::SharedRequest>,
         ) -> std::result::Result<tonic::Response<super::SharedReply>, tonic::Status>;
+        async fn position(
+            &self,
+            request: tonic::Request<super::PositionRequest>,
+        ) -> std::result::Result<tonic::Response<super::PositionReply>, tonic::Status>;
+        async fn receipt(
+            &self,
+            request: tonic::Request<super::ReceiptRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReceiptReply>, tonic::Status>;
         /// Called at the owner of the user.
         async fn mark(
             &self,
@@ -3666,6 +3762,92 @@ pub mod routing_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SharedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/posthorn.internal.v1.Routing/Position" => {
+                    #[allow(non_camel_case_types)]
+                    struct PositionSvc<T: Routing>(pub Arc<T>);
+                    impl<T: Routing> tonic::server::UnaryService<super::PositionRequest>
+                    for PositionSvc<T> {
+                        type Response = super::PositionReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PositionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Routing>::position(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PositionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/posthorn.internal.v1.Routing/Receipt" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReceiptSvc<T: Routing>(pub Arc<T>);
+                    impl<T: Routing> tonic::server::UnaryService<super::ReceiptRequest>
+                    for ReceiptSvc<T> {
+                        type Response = super::ReceiptReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReceiptRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Routing>::receipt(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReceiptSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
