@@ -3,13 +3,19 @@
 //! clock, no entropy: everything comes in as an argument.
 
 pub mod chain;
+pub mod conversation;
+pub mod cursor;
 pub mod entry;
 pub mod ids;
+pub mod permissions;
 pub mod ranges;
+pub mod recent;
+pub mod unread;
 
 pub use chain::Chain;
 pub use entry::{ConversationKind, Envelope, Kind, Number, Role, Visibility};
 pub use ids::{
-    ConversationId, ConversationKey, DeviceId, InvalidId, MessageId, SHARDS, Shard, TenantId, UserId, UserKey, direct_id,
+    ConversationId, ConversationKey, DeviceId, InvalidId, MessageId, SHARDS, Shard, TenantId, UserId, UserKey,
+    direct_id,
 };
 pub use ranges::{Range, Ranges};
