@@ -100,6 +100,8 @@ codes! {
     BodyTooLarge "body_too_large" ResourceExhausted 413 None, false true "the body is larger than `limits.max_body_bytes`" "shorten the text, or send it as a file";
     UnsupportedProtocol "unsupported_protocol" InvalidArgument 400 Some(4502), false true "the subprotocol asked for is none that this server speaks" "ask for posthorn.v1.json or posthorn.v1.proto";
     TextFrameExpected "wrong_frame_type" InvalidArgument 400 Some(4503), false true "a text message on a protobuf connection, or a binary one on a JSON connection" "send JSON as text messages and protobuf as binary ones";
+    MethodNotAllowed "method_not_allowed" InvalidArgument 405 None, false true "the path exists, but not with this method; the `Allow` header names those it has" "check the method against /v1/openapi.json";
+    UnsupportedMediaType "unsupported_media_type" InvalidArgument 415 None, false true "the body's Content-Type is not application/json" "send JSON with `Content-Type: application/json`";
 
     // Who asks.
     NotConnected "not_connected" FailedPrecondition 400 Some(4504), false true "the first frame of a connection must be `connect`" "send `connect` with a token first";
@@ -118,6 +120,7 @@ codes! {
     RetryTooOld "retry_too_old" FailedPrecondition 409 None, false false "the retry's `after_seq` lies too far back to look for the first copy" "read the history from `after_seq` to see whether it was stored";
     StaleGeneration "stale_generation" FailedPrecondition 409 None, false true "the seq or cursor is of another generation: the store was restored from a backup" "sync from nothing, then send again with a new after_seq";
     IdempotencyKeyReused "idempotency_key_reused" FailedPrecondition 422 None, false true "this Idempotency-Key came with another request within 24 hours" "make a new key for every new request";
+    IdempotencyInFlight "idempotency_in_flight" Aborted 409 None, true true "a request with this Idempotency-Key is being worked on" "try again after the delay: the answer of the first will be repeated";
     MembersLimit "members_limit" ResourceExhausted 409 None, false true "the conversation has `limits.max_members` members" "make another conversation";
     LastOwner "last_owner" FailedPrecondition 409 None, false true "a group's last owner cannot leave or step down while others remain" "make another member owner first";
 
