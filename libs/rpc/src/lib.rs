@@ -1,15 +1,59 @@
 //! How services call each other: one client type whether the callee is in this process or not.
 //!
-//! `XClient<Link>` of the generated code is the only client of a service. A [`Link`] is either the
-//! service's own routes in this process or a channel to another one; the layers around it (deadline,
-//! limit, metrics, trace) are the same.
+//! `XClient<Link>` of the generated code is the only client of a service. A [`Link`] leads to the
+//! service's own routes in this process or over a channel to another one. The layers are the same
+//! either way: on the caller's side a deadline, durations and the trace context; on the callee's side
+//! ([`Rpc::guard`]) the deadline that came along, a bound on requests in flight, durations, the trace
+//! as a span, and a panic that becomes `internal`.
 
+mod config;
+mod context;
+mod deadline;
+mod layers;
 mod link;
+mod metrics;
+mod server;
 pub mod trace;
 
-pub use link::Link;
+#[cfg(test)]
+mod tests;
 
-/// The clients of the three services that are called.
+use posthorn_clock::Clock;
+use posthorn_telemetry::Metrics;
+use tonic::service::Routes;
+
+pub use config::RpcConfig;
+pub use context::{Context, current, within};
+pub use link::{Link, LinkError};
+pub use server::{ServeError, serve};
+pub use trace::TraceContext;
+
+/// The clients of the three services that are called. Make them with [`Link::routing`] and its like.
 pub type RoutingClient = posthorn_proto::internal::routing_client::RoutingClient<Link>;
 pub type SessionClient = posthorn_proto::internal::session_client::SessionClient<Link>;
 pub type StorageClient = posthorn_proto::internal::storage_client::StorageClient<Link>;
+
+/// Largest message on any link, encoded. Both sides set it: clients made by [`Link`] do, and a service's
+/// `grpc::routes` does with `max_decoding_message_size`.
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// What the links of one node share: bounds, metrics, and where trace ids come from. Cheap to clone.
+#[derive(Clone)]
+pub struct Rpc {
+    pub(crate) config: RpcConfig,
+    pub(crate) metrics: metrics::RpcMetrics,
+    pub(crate) clock: Clock,
+}
+
+impl Rpc {
+    #[must_use]
+    pub fn new(config: RpcConfig, metrics: &Metrics, clock: Clock) -> Self {
+        Self { config, metrics: metrics::RpcMetrics::new(metrics), clock }
+    }
+
+    /// The service with its layers around it, to be linked or served. `service` names it in metrics.
+    #[must_use]
+    pub fn guard(&self, service: &'static str, routes: Routes) -> Routes {
+        layers::guard(self, service, routes)
+    }
+}

@@ -1,52 +1,211 @@
 //! Local or remote, decided once by the wiring.
 
 use std::{
+    error::Error,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
+    time::Duration,
 };
 
-use http::{Request, Response};
-use parking_lot::Mutex;
-use tonic::{body::Body, service::Routes, transport::Channel};
-use tower::{Service, ServiceExt, util::BoxCloneSyncService};
+use http::{Request, Response, Uri};
+use posthorn_clock::{Clock, Instant, timeout};
+use posthorn_errors::{Code, Failure, status_of};
+use tonic::{
+    ConnectError, Status,
+    body::Body,
+    service::Routes,
+    transport::{Channel, Endpoint},
+};
+use tower::{Service, ServiceExt};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Boxed = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+use crate::{
+    MAX_MESSAGE_BYTES, RoutingClient, Rpc, SessionClient, StorageClient, context, deadline,
+    metrics::{Durations, code_of, code_of_status, method_of},
+    trace::{self, TraceContext},
+};
+
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+
+/// The address of another process is none.
+#[derive(Debug, thiserror::Error)]
+#[error("{address:?} is no address of a service: {why}")]
+pub struct LinkError {
+    pub address: String,
+    pub why: String,
+}
 
 /// A link to a service. Cheap to clone; boxed here, so that no generic crosses a crate edge.
+///
+/// A call ends with the callee's answer or, at its deadline, with `deadline_exceeded`. Where no
+/// connection could be made it is `unavailable` (nothing was done); where one broke under a request,
+/// `not_confirmed`.
 #[derive(Clone)]
-pub struct Link(Arc<Mutex<Boxed>>);
+pub struct Link(Target);
+
+#[derive(Clone)]
+enum Target {
+    Ready(Arc<Inner>),
+    Late(Arc<OnceLock<Link>>),
+}
+
+struct Inner {
+    to: To,
+    deadline: Duration,
+    durations: Durations,
+    clock: Clock,
+}
+
+enum To {
+    Here(Routes),
+    There(Channel),
+}
 
 impl Link {
-    /// To routes in this process: the same messages, without a socket.
+    /// To routes in this process ([`Rpc::guard`] made them): the same messages, without a socket.
     #[must_use]
-    pub fn local(routes: Routes) -> Self {
-        Self::boxed(BoxCloneSyncService::new(ServiceExt::<Request<Body>>::map_err(routes.prepare(), BoxError::from)))
+    pub fn local(rpc: &Rpc, service: &'static str, routes: Routes) -> Self {
+        Self::to(rpc, service, To::Here(routes.prepare()))
     }
 
-    /// To another process.
-    #[must_use]
-    pub fn remote(channel: Channel) -> Self {
-        Self::boxed(BoxCloneSyncService::new(ServiceExt::<Request<Body>>::map_err(channel, BoxError::from)))
+    /// To another process, `http://HOST:PORT`. Connects with the first call and again after a loss.
+    /// Call it within a runtime.
+    pub fn remote(rpc: &Rpc, service: &'static str, address: &str) -> Result<Self, LinkError> {
+        let wrong = |why: String| LinkError { address: address.to_owned(), why };
+        let uri: Uri = address.parse().map_err(|e: http::uri::InvalidUri| wrong(e.to_string()))?;
+        if uri.scheme_str() != Some("http") || uri.authority().is_none() {
+            return Err(wrong("it must be http://HOST:PORT".to_owned()));
+        }
+        let config = &rpc.config;
+        let endpoint = Endpoint::from(uri)
+            .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+            .http2_keep_alive_interval(Duration::from_millis(config.keep_alive_ms))
+            .keep_alive_timeout(Duration::from_millis(config.keep_alive_timeout_ms))
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .tcp_nodelay(true);
+        Ok(Self::to(rpc, service, To::There(endpoint.connect_lazy())))
     }
 
-    fn boxed(service: Boxed) -> Self {
-        Self(Arc::new(Mutex::new(service)))
+    /// One that leads nowhere until [`Link::bind`]: for a service that calls its own peers. Until then
+    /// calls are `unavailable`.
+    #[must_use]
+    pub fn not_yet() -> Self {
+        Self(Target::Late(Arc::default()))
+    }
+
+    /// Where a link made by [`Link::not_yet`] leads from now on, in all its clones. False if it was
+    /// bound before, or never had to be.
+    #[must_use]
+    pub fn bind(&self, to: Self) -> bool {
+        match &self.0 {
+            Target::Late(cell) => cell.set(to).is_ok(),
+            Target::Ready(_) => false,
+        }
+    }
+
+    #[must_use]
+    pub fn routing(&self) -> RoutingClient {
+        RoutingClient::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    #[must_use]
+    pub fn session(&self) -> SessionClient {
+        SessionClient::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    #[must_use]
+    pub fn storage(&self) -> StorageClient {
+        StorageClient::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    fn to(rpc: &Rpc, service: &'static str, to: To) -> Self {
+        let (deadline, durations, clock) = (rpc.config.deadline(), rpc.metrics.client(service), rpc.clock.clone());
+        Self(Target::Ready(Arc::new(Inner { to, deadline, durations, clock })))
+    }
+
+    fn target(&self) -> Option<Arc<Inner>> {
+        match &self.0 {
+            Target::Ready(inner) => Some(Arc::clone(inner)),
+            Target::Late(cell) => cell.get().and_then(Self::target),
+        }
     }
 }
 
 impl Service<Request<Body>> for Link {
     type Response = Response<Body>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Status>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let service = self.0.lock().clone();
-        Box::pin(service.oneshot(request))
+        let Some(inner) = self.target() else {
+            return Box::pin(async { Err(status_of(&Failure::plain(Code::Unavailable))) });
+        };
+        Box::pin(async move { inner.send(request).await })
     }
+}
+
+impl Inner {
+    async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, Status> {
+        let started = Instant::now();
+        let caller = context::current();
+        let allowed = self.allowed(&request, caller.and_then(|c| c.deadline), started);
+        let trace = match (TraceContext::of(request.headers()), caller) {
+            (Some(given), _) => given,
+            (None, Some(caller)) => caller.trace.child(&self.clock),
+            (None, None) => TraceContext::root(&self.clock),
+        };
+        request.headers_mut().insert(deadline::HEADER, deadline::encode(allowed));
+        request.headers_mut().insert(trace::HEADER, trace.header());
+        let path = request.uri().clone();
+
+        let answer = timeout(allowed, self.transmit(request))
+            .await
+            .unwrap_or_else(|_| Err(status_of(&Failure::plain(Code::DeadlineExceeded))));
+        let code = match &answer {
+            Ok(response) => code_of(response.headers()),
+            Err(status) => code_of_status(status),
+        };
+        self.durations.observe(method_of(path.path()), code, started.elapsed());
+        answer
+    }
+
+    /// The shortest of the link's deadline, the request's own and what is left of the caller's.
+    fn allowed(&self, request: &Request<Body>, until: Option<Instant>, now: Instant) -> Duration {
+        let own = deadline::decode(request.headers()).unwrap_or(self.deadline);
+        let left = until.map_or(self.deadline, |until| until.saturating_duration_since(now));
+        own.min(left).min(self.deadline)
+    }
+
+    async fn transmit(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
+        match &self.to {
+            To::Here(routes) => match routes.clone().call(request).await {
+                Ok(response) => Ok(response),
+                Err(never) => match never {},
+            },
+            To::There(channel) => {
+                let mut channel = channel.clone();
+                let channel = channel.ready().await.map_err(|e| broken(&e))?;
+                channel.call(request).await.map_err(|e| broken(&e))
+            }
+        }
+    }
+}
+
+/// A connection that failed. Only where none was made is it certain that nothing was done.
+fn broken(error: &(dyn Error + 'static)) -> Status {
+    let (mut cause, mut connecting) = (error, false);
+    loop {
+        connecting |= cause.is::<ConnectError>();
+        let Some(deeper) = cause.source() else { break };
+        cause = deeper;
+    }
+    let code = if connecting { Code::Unavailable } else { Code::NotConfirmed };
+    status_of(&Failure::new(code, cause.to_string()))
 }
