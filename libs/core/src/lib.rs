@@ -9,6 +9,7 @@ pub mod entry;
 pub mod ids;
 pub mod permissions;
 pub mod ranges;
+pub mod rate;
 pub mod recent;
 pub mod unread;
 
