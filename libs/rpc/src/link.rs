@@ -12,7 +12,7 @@ use http::{Request, Response, Uri};
 use posthorn_clock::{Clock, Instant, timeout};
 use posthorn_errors::{Code, Failure, status_of};
 use tonic::{
-    ConnectError, Status,
+    ConnectError, Status, TimeoutExpired,
     body::Body,
     service::Routes,
     transport::{Channel, Endpoint},
@@ -200,12 +200,16 @@ impl Inner {
 
 /// A connection that failed. Only where none was made is it certain that nothing was done.
 fn broken(error: &(dyn Error + 'static)) -> Status {
-    let (mut cause, mut connecting) = (error, false);
+    let (mut cause, mut code) = (error, Code::NotConfirmed);
     loop {
-        connecting |= cause.is::<ConnectError>();
+        if cause.is::<ConnectError>() {
+            code = Code::Unavailable;
+        } else if cause.is::<TimeoutExpired>() {
+            // The channel watches the deadline as well, and may be the first to see it pass.
+            code = Code::DeadlineExceeded;
+        }
         let Some(deeper) = cause.source() else { break };
         cause = deeper;
     }
-    let code = if connecting { Code::Unavailable } else { Code::NotConfirmed };
     status_of(&Failure::new(code, cause.to_string()))
 }
