@@ -56,7 +56,7 @@ pub fn reference<T: Serialize>(defaults: &T, rows: &[Row], intro: &str) -> Resul
         let _ = write!(page, "\n## [{section}]\n{}\n\n", about(rows, &section));
         page.push_str("| key | default | what it is |\n| --- | --- | --- |\n");
         for (key, value) in keys {
-            let name = key.rsplit('.').next().unwrap_or(&key);
+            let name = key.strip_prefix(&format!("{section}.")).unwrap_or(&key);
             let _ = writeln!(page, "| `{name}` | `{value}` | {} |", about(rows, &key).replace('|', "\\|"));
         }
     }

@@ -24,13 +24,21 @@ pub struct Layers {
     schema: Table,
     merged: Table,
     sources: Sources,
+    open: &'static [&'static str],
 }
 
 impl Layers {
     /// Over the defaults, which are also the schema: every key has one.
     pub fn over<T: Serialize>(defaults: &T) -> Result<Self, ConfigError> {
         let schema = Table::try_from(defaults).map_err(|e| ConfigError::Schema(e.to_string()))?;
-        Ok(Self { merged: schema.clone(), schema, sources: Sources::new() })
+        Ok(Self { merged: schema.clone(), schema, sources: Sources::new(), open: &[] })
+    }
+
+    /// Sections whose keys the operator names (`edge.classes`): each holds what the default's first does.
+    #[must_use]
+    pub const fn open(mut self, sections: &'static [&'static str]) -> Self {
+        self.open = sections;
+        self
     }
 
     /// A TOML file. Every key must be known.
@@ -44,7 +52,7 @@ impl Layers {
         let given: Table =
             toml::from_str(text).map_err(|e| ConfigError::Malformed { from: from.to_owned(), why: e.to_string() })?;
         let mut leaves = Vec::new();
-        known(&self.schema, &given, &[], from, &mut leaves)?;
+        Known { open: self.open, from }.collect(&self.schema, &given, &[], &mut leaves)?;
         for (path, value) in leaves {
             self.set(&path, value, from);
         }
@@ -104,7 +112,14 @@ impl Layers {
     fn default_of(&self, key: &str) -> Option<&Value> {
         let mut parts = key.split('.');
         let first = self.schema.get(parts.next()?)?;
-        parts.try_fold(first, |at, part| at.as_table()?.get(part)).filter(|value| !value.is_table())
+        let mut path = key.split('.').next().unwrap_or(key).to_owned();
+        let found = parts.try_fold(first, |at, part| {
+            let table = at.as_table()?;
+            let template = self.open.contains(&path.as_str()).then(|| table.values().next()).flatten();
+            path = format!("{path}.{part}");
+            table.get(part).or(template)
+        });
+        found.filter(|value| !value.is_table())
     }
 
     fn set(&mut self, path: &[String], value: Value, from: &str) {
@@ -130,37 +145,46 @@ fn read_text(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(unreadable)
 }
 
-/// Collects the leaves of `given`, each of which must be in the schema with the same type.
-fn known(
-    schema: &Table,
-    given: &Table,
-    above: &[String],
-    from: &str,
-    leaves: &mut Vec<(Vec<String>, Value)>,
-) -> Result<(), ConfigError> {
-    for (name, value) in given {
-        let mut path = above.to_vec();
-        path.push(name.clone());
-        let key = path.join(".");
-        let Some(default) = schema.get(name) else {
-            let meant = nearest(name, schema.keys().map(String::as_str)).map(|near| {
-                let mut path = above.to_vec();
-                path.push(near.to_owned());
-                path.join(".")
-            });
-            let meant = meant.or_else(|| elsewhere(schema, above, name));
-            return Err(ConfigError::UnknownKey { from: from.to_owned(), key, meant });
-        };
-        match (default, value) {
-            (Value::Table(schema), Value::Table(given)) => known(schema, given, &path, from, leaves)?,
-            (default, value) if same_type(default, value) => leaves.push((path, widened(default, value))),
-            (default, value) => {
-                let (wanted, given) = (type_name(default), format!("{} ({value})", type_name(value)));
-                return Err(ConfigError::WrongType { from: from.to_owned(), key, wanted, given });
+/// What a file says, held against the schema.
+struct Known<'a> {
+    open: &'static [&'static str],
+    from: &'a str,
+}
+
+impl Known<'_> {
+    /// Collects the leaves of `given`, each of which must be in the schema with the same type.
+    fn collect(
+        &self,
+        schema: &Table,
+        given: &Table,
+        above: &[String],
+        leaves: &mut Vec<(Vec<String>, Value)>,
+    ) -> Result<(), ConfigError> {
+        let template = self.open.contains(&above.join(".").as_str()).then(|| schema.values().next()).flatten();
+        for (name, value) in given {
+            let path = [above, std::slice::from_ref(name)].concat();
+            let Some(default) = schema.get(name).or(template) else {
+                return Err(self.unknown(schema, above, name));
+            };
+            match (default, value) {
+                (Value::Table(schema), Value::Table(given)) => self.collect(schema, given, &path, leaves)?,
+                (default, value) if same_type(default, value) => leaves.push((path, widened(default, value))),
+                (default, value) => {
+                    let (key, from) = (path.join("."), self.from.to_owned());
+                    let (wanted, given) = (type_name(default), format!("{} ({value})", type_name(value)));
+                    return Err(ConfigError::WrongType { from, key, wanted, given });
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn unknown(&self, schema: &Table, above: &[String], name: &str) -> ConfigError {
+        let path = |last: &str| [above, &[last.to_owned()]].concat().join(".");
+        let near = nearest(name, schema.keys().map(String::as_str)).map(path);
+        let meant = near.or_else(|| elsewhere(schema, above, name));
+        ConfigError::UnknownKey { from: self.from.to_owned(), key: path(name), meant }
+    }
 }
 
 /// A section's name that was written where only its keys go, or the other way round.

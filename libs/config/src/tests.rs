@@ -19,11 +19,19 @@ struct Listen {
     share: f64,
     open: bool,
     hosts: Vec<String>,
+    classes: BTreeMap<String, Class>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Class {
+    per_s: u32,
 }
 
 impl Default for Listen {
     fn default() -> Self {
-        Self { addr: "127.0.0.1:1".into(), max_connections: 10, share: 0.5, open: false, hosts: vec![] }
+        let classes = BTreeMap::from([("free".to_owned(), Class { per_s: 0 })]);
+        Self { addr: "127.0.0.1:1".into(), max_connections: 10, share: 0.5, open: false, hosts: vec![], classes }
     }
 }
 
@@ -40,12 +48,13 @@ const ROWS: &[Row] = &[
     Row::new("listen.share", "A share."),
     Row::new("listen.open", "Whether it is open."),
     Row::new("listen.hosts", "Which hosts."),
+    Row::new("listen.classes.free.per_s", "How many."),
     Row::new("keys", "Keys."),
     Row::secret("keys.operator", "A secret."),
 ];
 
 fn loaded(text: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Root, ConfigError> {
-    let mut layers = Layers::over(&Root::default())?;
+    let mut layers = Layers::over(&Root::default())?.open(&["listen.classes"]);
     layers.text(text, "p.toml")?;
     layers.environment(env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))?;
     for (key, value) in flags {
@@ -64,7 +73,9 @@ fn each_layer_wins_over_the_one_below() {
     let env = [("POSTHORN__LISTEN__MAX_CONNECTIONS", "1_000"), ("POSTHORN__LISTEN__OPEN", "true"), ("PATH", "/bin")];
     let root = loaded(file, &env, &[("listen.open", "false"), ("listen.hosts", "a, b")]).unwrap();
     let hosts = vec!["a".to_owned(), "b".to_owned()];
-    assert_eq!(root.listen, Listen { addr: "a:1".into(), max_connections: 1_000, share: 1.0, open: false, hosts });
+    let defaults = Listen::default();
+    let wanted = Listen { addr: "a:1".into(), max_connections: 1_000, share: 1.0, hosts, ..defaults };
+    assert_eq!(root.listen, wanted);
     assert_eq!(loaded("", &[], &[]).unwrap(), Root::default());
 }
 
@@ -136,4 +147,14 @@ fn a_key_without_documentation_is_found() {
     assert!(check_rows(&Root::default(), &ROWS[1..]).is_err());
     let extra: Vec<Row> = ROWS.iter().copied().chain([Row::new("listen.gone", "")]).collect();
     assert!(check_rows(&Root::default(), &extra).is_err());
+}
+
+#[test]
+fn the_names_of_an_open_section_are_the_operators() {
+    let env = [("POSTHORN__LISTEN__CLASSES__SILVER__PER_S", "5")];
+    let root = loaded("[listen.classes.gold]\nper_s = 9\n", &env, &[]).unwrap();
+    let rates: Vec<_> = root.listen.classes.iter().map(|(name, class)| (name.as_str(), class.per_s)).collect();
+    assert_eq!(rates, [("free", 0), ("gold", 9), ("silver", 5)]);
+    let wanted = "p.toml: unknown key `listen.classes.gold.pers`, did you mean `listen.classes.gold.per_s`?";
+    assert_eq!(refused("[listen.classes.gold]\npers = 9\n", &[]), wanted);
 }
