@@ -31,6 +31,8 @@ pub struct Member {
     pub present: bool,
     pub visible: Ranges,
     pub joined_seq: u64,
+    /// The conversation's ordinal when they joined.
+    pub joined_ordinal: u64,
     /// Their countable entries so far.
     pub sent: u64,
     /// Up to which seq this record counts.
@@ -328,6 +330,7 @@ impl Conversation {
             present: false,
             visible: Ranges::default(),
             joined_seq: seq,
+            joined_ordinal: 0,
             sent: 0,
             as_of_seq: seq,
             left: Position::default(),
@@ -336,6 +339,7 @@ impl Conversation {
         member.present = true;
         member.role = role;
         member.joined_seq = seq;
+        member.joined_ordinal = self.end.ordinal;
         member.as_of_seq = seq;
         member.visible.open(from);
     }

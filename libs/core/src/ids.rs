@@ -83,6 +83,14 @@ id!(
     ConversationId, "conversation", 64
 );
 
+impl UserId {
+    /// Author of what the application itself says and does; nobody can be called so.
+    #[must_use]
+    pub fn system() -> Self {
+        Self("system".into())
+    }
+}
+
 /// Made by the client (UUIDv7): the idempotency key within (conversation, author).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct MessageId(pub Uuid);

@@ -123,6 +123,8 @@ pub struct MemberRecord {
     pub left_ordinal: u64,
     #[prost(uint64, tag = "8")]
     pub left_sent: u64,
+    #[prost(uint64, tag = "9")]
+    pub joined_ordinal: u64,
 }
 /// What a user keeps about one conversation; one cell of the `registers` table.
 #[derive(Clone, PartialEq, ::prost::Message)]

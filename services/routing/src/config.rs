@@ -1,0 +1,54 @@
+//! `[routing]`: every bound of an owner, by name and unit.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoutingConfig {
+    /// Entries in one append of a conversation.
+    pub max_batch_entries: usize,
+    /// Bytes of bodies in one append of a conversation.
+    pub max_batch_bytes: usize,
+    /// Sends of one conversation that may wait for the append in flight.
+    pub max_queued_sends: usize,
+    /// Confirmed batches of one conversation that may wait for their fan-out.
+    pub max_queued_batches: usize,
+    /// Publications that may wait for one gateway.
+    pub max_queued_publications: usize,
+    /// Members of a conversation.
+    pub max_members: usize,
+    /// Entries of a conversation's end that are kept in memory.
+    pub recent_entries: usize,
+    /// Entries that are read to find the first copy of a retry.
+    pub max_retry_scan_entries: u64,
+    /// Members up to which the others see each other's marks.
+    pub receipts_max_members: usize,
+    /// Members up to which typing is shown.
+    pub typing_max_members: usize,
+    /// Conversations of one user that one page of `sync` may name.
+    pub max_sync_page: usize,
+    /// Conversations of one user.
+    pub max_conversations: usize,
+    /// After which an unused conversation or user leaves the memory.
+    pub idle_ms: u64,
+}
+
+impl Default for RoutingConfig {
+    fn default() -> Self {
+        Self {
+            max_batch_entries: 64,
+            max_batch_bytes: 1024 * 1024,
+            max_queued_sends: 1_024,
+            max_queued_batches: 64,
+            max_queued_publications: 8_192,
+            max_members: 10_000,
+            recent_entries: 1_024,
+            max_retry_scan_entries: 8_192,
+            receipts_max_members: 32,
+            typing_max_members: 200,
+            max_sync_page: 500,
+            max_conversations: 10_000,
+            idle_ms: 600_000,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What follows a confirmed batch, in order: users' registers are told, gateways get the entries,
+//! and whoever changed members gets the answer (their next sync shows it).
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use posthorn_clock::sleep;
+use posthorn_errors::Failure;
+use posthorn_proto::internal::{Effect, NewEntries, Row, TellRequest, publication::What};
+use tokio::sync::{Notify, mpsc};
+
+use super::cell::{Answer, Cell, Made};
+use crate::{calls::call, service::Core};
+
+/// Entries with the same recipients.
+pub(super) struct Run {
+    pub rows: Vec<Row>,
+    pub audience: Arc<Vec<String>>,
+}
+
+pub(super) struct After {
+    pub runs: Vec<Run>,
+    pub effects: Vec<Effect>,
+    pub confirmed_ms: u64,
+    pub answers: Vec<(Answer<Made>, Made)>,
+}
+
+/// How many batches' registers were told, for the owner that settles.
+#[derive(Default)]
+pub(super) struct Told {
+    batches: Mutex<usize>,
+    pub notify: Notify,
+}
+
+impl Told {
+    /// Those since the last call.
+    pub fn take(&self) -> usize {
+        std::mem::take(&mut *self.batches.lock())
+    }
+
+    fn add(&self) {
+        *self.batches.lock() += 1;
+        self.notify.notify_one();
+    }
+}
+
+/// Effects in one call.
+const EFFECTS_PER_CALL: usize = 500;
+
+pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mut batches: mpsc::Receiver<After>) {
+    let (tenant, conversation) = (String::from(&cell.key.tenant), String::from(&cell.key.conversation));
+    while let Some(after) = batches.recv().await {
+        if !after.effects.is_empty() {
+            let mut effects = after.effects;
+            for effect in &mut effects {
+                effect.conversation.clone_from(&conversation);
+            }
+            tell(&core, &tenant, effects).await;
+            told.add();
+        }
+        for run in after.runs {
+            let entries =
+                NewEntries { conversation: conversation.clone(), rows: run.rows, confirmed_ms: after.confirmed_ms };
+            core.fanout.publish(&tenant, &run.audience, 0, What::Entries(entries)).await;
+        }
+        for (answer, made) in after.answers {
+            // Whoever stopped waiting needs no answer.
+            let _ = answer.send(Ok(made));
+        }
+    }
+}
+
+/// Until it is done: the conversation stays in the journal meanwhile.
+async fn tell(core: &Core, tenant: &str, effects: Vec<Effect>) {
+    for chunk in effects.chunks(EFFECTS_PER_CALL) {
+        let mut delay = Duration::from_millis(20);
+        loop {
+            let request = TellRequest { tenant: tenant.to_owned(), effects: chunk.to_vec() };
+            let told: Result<_, Failure> = call(core.peers.clone().tell(request)).await;
+            let Err(failure) = told else { break };
+            tracing::warn!(%failure, "users could not be told of a membership change, trying again");
+            sleep(delay).await;
+            delay = (delay * 2).min(Duration::from_secs(2));
+        }
+    }
+}

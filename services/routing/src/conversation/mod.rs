@@ -1,0 +1,14 @@
+//! Conversations in memory: one owner task each, with one append in flight, and what it has confirmed
+//! for everybody to read.
+
+mod after;
+mod cell;
+mod commit;
+mod decide;
+mod load;
+mod owner;
+pub mod records;
+mod registry;
+
+pub use cell::{Cell, Command, Made, created};
+pub use registry::Registry;

@@ -1,0 +1,73 @@
+//! Which conversations are in memory. Loads once however many ask at a time.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use posthorn_clock::sleep;
+use posthorn_core::ConversationKey;
+use posthorn_errors::{Code, Failure};
+use tokio::sync::OnceCell;
+
+use super::{Cell, Command, owner};
+use crate::service::Core;
+
+type Slot = Arc<OnceCell<Arc<Cell>>>;
+
+#[derive(Default)]
+pub struct Registry {
+    slots: Mutex<HashMap<ConversationKey, Slot>>,
+}
+
+/// Waits for an owner that is leaving the memory.
+const HAND_TRIES: u32 = 200;
+
+impl Registry {
+    pub async fn get(&self, core: &Arc<Core>, key: &ConversationKey) -> Result<Arc<Cell>, Failure> {
+        let slot = Arc::clone(self.slots.lock().entry(key.clone()).or_default());
+        let loaded = slot.get_or_try_init(|| owner::start(Arc::clone(core), key.clone())).await;
+        match loaded {
+            Ok(cell) => Ok(Arc::clone(cell)),
+            Err(failure) => {
+                self.forget_failed(key, &slot);
+                Err(failure)
+            }
+        }
+    }
+
+    /// A slot whose load failed is kept only while others try.
+    fn forget_failed(&self, key: &ConversationKey, slot: &Slot) {
+        let mut slots = self.slots.lock();
+        let unused = slots.get(key).is_some_and(|kept| Arc::ptr_eq(kept, slot) && !kept.initialized());
+        // This one, and the map's.
+        if unused && Arc::strong_count(slot) <= 2 {
+            slots.remove(key);
+        }
+    }
+
+    /// The owner task of `key` has ended.
+    pub(super) fn forget(&self, key: &ConversationKey) {
+        self.slots.lock().remove(key);
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.lock().len()
+    }
+
+    /// Hands a command to the owner, loading the conversation if it is not in memory.
+    pub async fn hand(&self, core: &Arc<Core>, key: &ConversationKey, mut command: Command) -> Result<(), Failure> {
+        for _ in 0..HAND_TRIES {
+            let cell = self.get(core, key).await?;
+            match cell.hand(command) {
+                Ok(()) => return Ok(()),
+                Err((_, true)) => {
+                    core.metrics.overloaded.inc();
+                    let limit = Failure::plain(Code::Overloaded).limit("routing.max_queued_sends");
+                    return Err(limit.retry_after_ms(100));
+                }
+                Err((back, false)) => command = back,
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        Err(Failure::plain(Code::Unavailable))
+    }
+}

@@ -1,0 +1,113 @@
+//! The service over gRPC: decode, call, encode.
+
+use std::sync::Arc;
+
+use posthorn_errors::Failure;
+use posthorn_proto::internal::{
+    self as wire, AppendReply, AppendResult, append_result,
+    routing_server::{Routing, RoutingServer},
+};
+use tonic::{Request, Response, Status, service::Routes};
+
+use crate::RoutingService;
+
+/// Largest message on a link.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// The service as routes: for a local link or a listener.
+#[must_use]
+pub fn routes(service: Arc<RoutingService>) -> Routes {
+    let server = RoutingServer::new(Grpc(service))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    Routes::new(server)
+}
+
+struct Grpc(Arc<RoutingService>);
+
+fn reply<T>(result: Result<T, Failure>) -> Result<Response<T>, Status> {
+    result.map(Response::new).map_err(Status::from)
+}
+
+#[tonic::async_trait]
+impl Routing for Grpc {
+    async fn append(&self, request: Request<wire::AppendRequest>) -> Result<Response<AppendReply>, Status> {
+        let results = self.0.append(request.into_inner()).await.map_err(Status::from)?;
+        let results = results.into_iter().map(|result| AppendResult {
+            result: Some(match result {
+                Ok(sent) => append_result::Result::Sent(sent),
+                Err(failure) => append_result::Result::Error((&failure).into()),
+            }),
+        });
+        Ok(Response::new(AppendReply { results: results.collect() }))
+    }
+
+    async fn create(&self, request: Request<wire::CreateRequest>) -> Result<Response<wire::CreateReply>, Status> {
+        reply(self.0.create(request.into_inner()).await)
+    }
+
+    async fn change_members(
+        &self,
+        request: Request<wire::ChangeMembersRequest>,
+    ) -> Result<Response<wire::ChangeMembersReply>, Status> {
+        reply(self.0.change_members(request.into_inner()).await)
+    }
+
+    async fn view(&self, request: Request<wire::ViewRequest>) -> Result<Response<wire::ViewReply>, Status> {
+        reply(self.0.view(request.into_inner()).await)
+    }
+
+    async fn list_members(
+        &self,
+        request: Request<wire::ListMembersRequest>,
+    ) -> Result<Response<wire::ListMembersReply>, Status> {
+        reply(self.0.list_members(request.into_inner()).await)
+    }
+
+    async fn typing(&self, request: Request<wire::TypingRequest>) -> Result<Response<wire::TypingReply>, Status> {
+        reply(self.0.typing(request.into_inner()).await.map(|()| wire::TypingReply {}))
+    }
+
+    async fn ends(&self, request: Request<wire::EndsRequest>) -> Result<Response<wire::EndsReply>, Status> {
+        reply(self.0.ends(request.into_inner()).await)
+    }
+
+    async fn shared(&self, request: Request<wire::SharedRequest>) -> Result<Response<wire::SharedReply>, Status> {
+        reply(self.0.shared(request.into_inner()).await.map(|users| wire::SharedReply { users }))
+    }
+
+    async fn position(&self, request: Request<wire::PositionRequest>) -> Result<Response<wire::PositionReply>, Status> {
+        reply(self.0.position(request.into_inner()).await)
+    }
+
+    async fn receipt(&self, request: Request<wire::ReceiptRequest>) -> Result<Response<wire::ReceiptReply>, Status> {
+        reply(self.0.receipt(request.into_inner()).await.map(|()| wire::ReceiptReply {}))
+    }
+
+    async fn mark(&self, request: Request<wire::MarkRequest>) -> Result<Response<wire::MarkReply>, Status> {
+        reply(self.0.mark(request.into_inner()).await)
+    }
+
+    async fn set_registers(
+        &self,
+        request: Request<wire::SetRegistersRequest>,
+    ) -> Result<Response<wire::SetRegistersReply>, Status> {
+        let registers = self.0.set_registers(request.into_inner()).await;
+        reply(registers.map(|registers| wire::SetRegistersReply { registers: Some(registers) }))
+    }
+
+    async fn sync(&self, request: Request<wire::SyncRequest>) -> Result<Response<wire::SyncReply>, Status> {
+        reply(self.0.sync(request.into_inner()).await.map(|page| wire::SyncReply { page: Some(page) }))
+    }
+
+    async fn tell(&self, request: Request<wire::TellRequest>) -> Result<Response<wire::TellReply>, Status> {
+        reply(self.0.tell(request.into_inner()).await.map(|()| wire::TellReply {}))
+    }
+
+    async fn watch_allowed(
+        &self,
+        request: Request<wire::WatchAllowedRequest>,
+    ) -> Result<Response<wire::WatchAllowedReply>, Status> {
+        reply(self.0.watch_allowed(request.into_inner()).await.map(|users| wire::WatchAllowedReply { users }))
+    }
+}
