@@ -84,16 +84,6 @@ pub enum Command {
     },
 }
 
-impl Cell {
-    /// Hands a command to the owner; gives it back if the owner has gone (idle) or is full.
-    pub fn hand(&self, command: Command) -> Result<(), (Command, bool)> {
-        self.commands.try_send(command).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(command) => (command, true),
-            mpsc::error::TrySendError::Closed(command) => (command, false),
-        })
-    }
-}
-
 /// How a group begins.
 pub fn created(
     title: String,

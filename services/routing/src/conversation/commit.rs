@@ -29,7 +29,7 @@ use crate::{RoutingConfig, calls::call};
 
 /// What a send comes to.
 pub(super) enum Pending {
-    New(Draft),
+    New(Box<Draft>),
     Duplicate(u64),
 }
 

@@ -33,7 +33,7 @@ impl Owner {
             Command::Send { draft, body, terms, backend, direct, answer } => {
                 match self.decide_send(*draft, &terms, backend, direct, batch).await {
                     Ok(Pending::New(draft)) => {
-                        let seq = self.append(draft, Some(body), batch);
+                        let seq = self.append(*draft, Some(body), batch);
                         batch.sends.push((seq, false, answer));
                     }
                     Ok(Pending::Duplicate(seq)) => batch.sends.push((seq, true, answer)),
@@ -76,14 +76,14 @@ impl Owner {
         let judged =
             self.working.judge(actor, &draft.envelope, terms).map_err(|refusal| self.refused(refusal, author))?;
         match judged {
-            Verdict::Append => Ok(Pending::New(draft)),
+            Verdict::Append => Ok(Pending::New(Box::new(draft))),
             Verdict::Duplicate(seq) => Ok(Pending::Duplicate(seq)),
             Verdict::Search(from, to) => match self.search(&draft, from, to).await? {
                 Found::Same(seq) => Ok(Pending::Duplicate(seq)),
                 Found::Other(_) => Err(Code::MessageIdReused.into()),
                 Found::No => {
                     self.working.expect(terms.expected.as_ref()).map_err(refused)?;
-                    Ok(Pending::New(draft))
+                    Ok(Pending::New(Box::new(draft)))
                 }
             },
         }

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use posthorn_clock::sleep;
 use posthorn_core::ConversationKey;
 use posthorn_errors::{Code, Failure};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, mpsc::error::TrySendError};
 
 use super::{Cell, Command, owner};
 use crate::service::Core;
@@ -54,17 +54,21 @@ impl Registry {
     }
 
     /// Hands a command to the owner, loading the conversation if it is not in memory.
-    pub async fn hand(&self, core: &Arc<Core>, key: &ConversationKey, mut command: Command) -> Result<(), Failure> {
+    pub async fn hand(&self, core: &Arc<Core>, key: &ConversationKey, command: Command) -> Result<(), Failure> {
         for _ in 0..HAND_TRIES {
             let cell = self.get(core, key).await?;
-            match cell.hand(command) {
-                Ok(()) => return Ok(()),
-                Err((_, true)) => {
+            match cell.commands.try_reserve() {
+                Ok(place) => {
+                    place.send(command);
+                    return Ok(());
+                }
+                Err(TrySendError::Full(())) => {
                     core.metrics.overloaded.inc();
                     let limit = Failure::plain(Code::Overloaded).limit("routing.max_queued_sends");
                     return Err(limit.retry_after_ms(100));
                 }
-                Err((back, false)) => command = back,
+                // The owner is leaving the memory: the next get loads again.
+                Err(TrySendError::Closed(())) => {}
             }
             sleep(Duration::from_millis(1)).await;
         }

@@ -46,9 +46,8 @@ impl Users {
             sleep(idle / 4).await;
             let mut slots = core.users.slots.lock();
             slots.retain(|_, slot| {
-                let in_use = Arc::strong_count(slot) > 1
-                    || slot.get().is_some_and(|cell| Arc::strong_count(cell) > 1 || cell.used.lock().elapsed() < idle);
-                in_use
+                Arc::strong_count(slot) > 1
+                    || slot.get().is_some_and(|cell| Arc::strong_count(cell) > 1 || cell.used.lock().elapsed() < idle)
             });
             core.metrics.users.set(i64::try_from(slots.len()).unwrap_or(i64::MAX));
         }
