@@ -1,9 +1,19 @@
 //! The edge: client connections and the HTTP API. No durable state.
 
+mod admission;
+mod calls;
 pub mod config;
+pub mod conversations;
+mod drain;
+mod error;
+pub mod history;
 pub mod http;
+mod limits;
+mod live;
+mod metrics;
+pub mod sends;
 pub mod service;
 pub mod ws;
 
 pub use config::GatewayConfig;
-pub use service::{Gateway, GatewayDeps};
+pub use service::{Gateway, GatewayDeps, Readiness};

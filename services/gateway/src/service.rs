@@ -1,14 +1,30 @@
 //! One gateway incarnation: the clients of the services below, and its live connections.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
+use parking_lot::Mutex;
 use posthorn_bus::Bus;
-use posthorn_clock::Clock;
+use posthorn_clock::{Clock, Instant};
 use posthorn_rpc::{RoutingClient, SessionClient, StorageClient};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
+use tokio::sync::watch;
 
-use crate::GatewayConfig;
+use crate::{
+    GatewayConfig,
+    admission::Admission,
+    live::{
+        Registry,
+        subscriber::{Subject, follow},
+    },
+    metrics::EdgeMetrics,
+};
+
+/// How long a generation read from the store is taken as the present one, ms.
+const GENERATION_FRESH_MS: u64 = 5_000;
 
 /// What a gateway is made of.
 pub struct GatewayDeps {
@@ -26,12 +42,157 @@ pub struct Gateway {
     pub(crate) deps: GatewayDeps,
     /// This incarnation: the subject of its publications is `gateway.<incarnation>`.
     pub(crate) incarnation: String,
+    pub(crate) registry: Registry,
+    pub(crate) admission: Admission,
+    pub(crate) metrics: EdgeMetrics,
+    draining: AtomicBool,
+    /// Sockets without an authenticated `connect`, and all sockets.
+    unauthenticated: AtomicU64,
+    sockets: AtomicU64,
+    /// Both subjects are subscribed: (own, all).
+    subscribed: watch::Sender<(bool, bool)>,
+    generation: Mutex<Option<(u64, Instant)>>,
+}
+
+/// What `/readyz` tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// New clients may be sent here.
+    pub ready: bool,
+    /// Parts that do not work as they should; the gateway may be ready all the same.
+    pub degraded: Vec<&'static str>,
 }
 
 impl Gateway {
-    /// Subscribes to the bus and begins to take connections.
+    /// Subscribes to the bus, in the background, and begins to take connections: they wait for that.
     pub fn new(deps: GatewayDeps) -> Arc<Self> {
         let incarnation = deps.clock.uuid_v4().simple().to_string();
-        Arc::new(Self { deps, incarnation })
+        let gateway = Arc::new(Self {
+            incarnation,
+            registry: Registry::default(),
+            admission: Admission::new(&deps.config),
+            metrics: EdgeMetrics::new(&deps.metrics),
+            draining: AtomicBool::new(false),
+            unauthenticated: AtomicU64::new(0),
+            sockets: AtomicU64::new(0),
+            subscribed: watch::Sender::new((false, false)),
+            generation: Mutex::new(None),
+            deps,
+        });
+        let tasks = gateway.deps.tasks.clone();
+        tasks.critical("gateway events", follow(gateway.clone(), Subject::Own));
+        tasks.critical("gateway cuts", follow(gateway.clone(), Subject::All));
+        tasks.background("gateway stop", crate::drain::end_when_stopping(gateway.clone()));
+        gateway
+    }
+
+    /// Under which connections are registered.
+    #[must_use]
+    pub fn incarnation(&self) -> &str {
+        &self.incarnation
+    }
+
+    /// Authenticated connections at this moment.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.registry.len()
+    }
+
+    #[must_use]
+    pub fn config(&self) -> &GatewayConfig {
+        &self.deps.config
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.deps.clock
+    }
+
+    /// Whether new clients may come, and what does not work. Asks no other process.
+    #[must_use]
+    pub fn ready(&self) -> Readiness {
+        let (own, all) = *self.subscribed.borrow();
+        let mut degraded = Vec::new();
+        if !own || !all {
+            degraded.push("bus");
+        }
+        if self.is_draining() {
+            degraded.push("draining");
+        }
+        if self.sockets.load(Ordering::Relaxed) >= self.config().max_connections {
+            degraded.push("connections");
+        }
+        Readiness { ready: degraded.is_empty(), degraded }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// True the first time.
+    pub(crate) fn begin_drain(&self) -> bool {
+        !self.draining.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn subscribed(&self, subject: Subject, is: bool) {
+        self.subscribed.send_modify(|(own, all)| match subject {
+            Subject::Own => *own = is,
+            Subject::All => *all = is,
+        });
+    }
+
+    /// Returns once events reach this gateway: nobody is registered before.
+    pub(crate) async fn when_subscribed(&self) {
+        // The sender is ours: it cannot be gone.
+        let _ = self.subscribed.subscribe().wait_for(|&(own, all)| own && all).await;
+    }
+
+    /// Counts a socket for as long as the ticket lives; `None` where one of the bounds is reached.
+    pub(crate) fn open_socket(self: &Arc<Self>) -> Result<Ticket, &'static str> {
+        if self.sockets.fetch_add(1, Ordering::Relaxed) >= self.config().max_connections {
+            self.sockets.fetch_sub(1, Ordering::Relaxed);
+            return Err("edge.max_connections");
+        }
+        if self.unauthenticated.fetch_add(1, Ordering::Relaxed) >= self.config().max_unauthenticated {
+            self.unauthenticated.fetch_sub(1, Ordering::Relaxed);
+            self.sockets.fetch_sub(1, Ordering::Relaxed);
+            return Err("edge.max_unauthenticated");
+        }
+        self.metrics.unauthenticated.inc();
+        Ok(Ticket { gateway: self.clone(), authenticated: false })
+    }
+
+    /// The store's generation, as of the last few seconds. Errors: those of the store.
+    pub(crate) async fn generation(&self) -> Result<u64, posthorn_errors::Failure> {
+        let fresh = |(_, at): &(u64, Instant)| at.elapsed().as_millis() < u128::from(GENERATION_FRESH_MS);
+        if let Some((generation, _)) = self.generation.lock().filter(fresh) {
+            return Ok(generation);
+        }
+        let described = self.describe(posthorn_proto::internal::DescribeRequest {}).await?;
+        *self.generation.lock() = Some((described.generation, Instant::now()));
+        Ok(described.generation)
+    }
+}
+
+/// A socket that counts towards the bounds.
+pub(crate) struct Ticket {
+    gateway: Arc<Gateway>,
+    authenticated: bool,
+}
+
+impl Ticket {
+    pub fn authenticated(&mut self) {
+        if !self.authenticated {
+            self.authenticated = true;
+            self.gateway.unauthenticated.fetch_sub(1, Ordering::Relaxed);
+            self.gateway.metrics.unauthenticated.dec();
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.authenticated();
+        self.gateway.sockets.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,10 @@
+//! Live delivery: which connections are here, what waits for each, and what the bus brings.
+
+pub(crate) mod event;
+pub(crate) mod outbox;
+pub(crate) mod registry;
+pub(crate) mod subscriber;
+
+pub(crate) use event::Event;
+pub(crate) use outbox::{Item, Order, Outbox};
+pub(crate) use registry::{Connection, Identity, Registry, Token};

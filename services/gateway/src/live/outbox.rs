@@ -1,0 +1,248 @@
+//! What waits to be written to one connection: bounded in bytes. When it overflows, the events in it
+//! are dropped and the client is told which conversations to read from the log.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use posthorn_errors::Code;
+
+use super::{Event, event::About};
+use crate::{ws::Protocol, ws::ending::Ending};
+
+/// More conversations than this are not named in a `resync`: it then means all.
+const MAX_NAMED: usize = 100;
+
+pub(crate) enum Item {
+    Event(Arc<Event>),
+    Reply(Bytes),
+}
+
+impl Item {
+    pub fn bytes(&self, protocol: Protocol) -> &Bytes {
+        match self {
+            Self::Event(event) => event.bytes(protocol),
+            Self::Reply(bytes) => bytes,
+        }
+    }
+}
+
+/// What others ask of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Tell it to come back elsewhere, finish what is in flight, then end it.
+    Leave(Code),
+    End(Ending),
+}
+
+/// Events that will not come: to be told before anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub code: Code,
+    /// Empty: all.
+    pub conversations: Vec<String>,
+}
+
+pub(crate) struct Outbox {
+    protocol: Protocol,
+    max_bytes: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Item>,
+    bytes: usize,
+    lost: Option<(Code, Named)>,
+    /// `connected` was queued: events may go out.
+    live: bool,
+    ended: bool,
+    /// It was told to leave once.
+    leaving: bool,
+    order: Option<Order>,
+    waker: Option<Waker>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Named {
+    Some(BTreeSet<String>),
+    All,
+}
+
+impl Named {
+    fn add(&mut self, about: &About) {
+        match (&mut *self, about) {
+            (Self::All, _) | (_, About::Moment) => {}
+            (_, About::Everything) => *self = Self::All,
+            (Self::Some(names), About::Conversation(name)) => {
+                if !names.contains(name) {
+                    names.insert(name.clone());
+                }
+                if names.len() > MAX_NAMED {
+                    *self = Self::All;
+                }
+            }
+        }
+    }
+}
+
+/// What became of a pushed event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    Queued,
+    /// The queue was full: this many bytes of it were dropped, and the event with them.
+    Overflow(usize),
+    /// The connection is ending.
+    Ended,
+}
+
+impl Outbox {
+    pub fn new(protocol: Protocol, max_bytes: usize) -> Self {
+        Self { protocol, max_bytes, state: Mutex::default() }
+    }
+
+    /// Before the connection is live the event waits behind `connected`.
+    pub fn push_event(&self, event: &Arc<Event>) -> Pushed {
+        let size = event.bytes(self.protocol).len();
+        let mut state = self.state.lock();
+        if state.ended {
+            return Pushed::Ended;
+        }
+        if state.bytes + size > self.max_bytes {
+            let dropped = state.overflow(event, self.protocol);
+            state.wake();
+            return Pushed::Overflow(dropped);
+        }
+        state.bytes += size;
+        state.items.push_back(Item::Event(event.clone()));
+        state.wake();
+        Pushed::Queued
+    }
+
+    /// Replies are never dropped: the connection stops reading requests while it cannot write.
+    pub fn push_reply(&self, bytes: Bytes) {
+        let mut state = self.state.lock();
+        if !state.ended {
+            state.bytes += bytes.len();
+            state.items.push_back(Item::Reply(bytes));
+            state.wake();
+        }
+    }
+
+    /// Puts `connected` before everything that waits and lets events go out.
+    pub fn go_live(&self, connected: Bytes) {
+        let mut state = self.state.lock();
+        state.bytes += connected.len();
+        state.items.push_front(Item::Reply(connected));
+        state.live = true;
+        state.wake();
+    }
+
+    /// Events of unknown conversations were lost on the way here.
+    pub fn lose_all(&self, code: Code) {
+        let mut state = self.state.lock();
+        if !state.ended {
+            state.lost = Some((code, Named::All));
+            state.wake();
+        }
+    }
+
+    pub fn order(&self, order: Order) {
+        let mut state = self.state.lock();
+        state.leaving = true;
+        // An end is not taken back by a later wish to leave.
+        if !matches!(state.order, Some(Order::End(_))) {
+            state.order = Some(order);
+        }
+        if let Some(waker) = state.waker.take() {
+            drop(state);
+            waker.wake();
+        }
+    }
+
+    /// Nobody has told it to leave or to end yet.
+    pub fn may_leave(&self) -> bool {
+        !self.state.lock().leaving
+    }
+
+    pub fn take_order(&self) -> Option<Order> {
+        self.state.lock().order.take()
+    }
+
+    /// What was lost, and the next items: about `max_bytes` of them, at least one.
+    pub fn take(&self, max_bytes: usize, into: &mut Vec<Item>) -> Option<Lost> {
+        let mut state = self.state.lock();
+        if !state.live {
+            return None;
+        }
+        let mut taken = 0;
+        while taken < max_bytes {
+            let Some(item) = state.items.pop_front() else { break };
+            taken += item.bytes(self.protocol).len();
+            into.push(item);
+        }
+        state.bytes -= taken;
+        let (code, named) = state.lost.take()?;
+        let conversations = match named {
+            Named::All => Vec::new(),
+            Named::Some(names) if names.is_empty() => return None,
+            Named::Some(names) => names.into_iter().collect(),
+        };
+        Some(Lost { code, conversations })
+    }
+
+    /// Ready while an order waits or, unless `only_orders`, something to write.
+    pub fn poll_ready(&self, cx: &mut Context<'_>, only_orders: bool) -> Poll<()> {
+        let mut state = self.state.lock();
+        let writable = state.live && (!state.items.is_empty() || state.lost.is_some());
+        if state.order.is_some() || (writable && !only_orders) {
+            return Poll::Ready(());
+        }
+        if !state.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            state.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.state.lock().bytes
+    }
+
+    /// Takes nothing more; returns the bytes that were still queued.
+    pub fn end(&self) -> usize {
+        let mut state = self.state.lock();
+        state.ended = true;
+        state.items.clear();
+        std::mem::take(&mut state.bytes)
+    }
+}
+
+impl State {
+    fn wake(&mut self) {
+        if self.live
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake();
+        }
+    }
+
+    fn overflow(&mut self, event: &Arc<Event>, protocol: Protocol) -> usize {
+        let (_, named) = self.lost.get_or_insert_with(|| (Code::SlowConsumer, Named::Some(BTreeSet::new())));
+        let mut dropped = 0;
+        self.items.retain(|item| match item {
+            Item::Reply(_) => true,
+            Item::Event(event) => {
+                named.add(&event.about);
+                dropped += event.bytes(protocol).len();
+                false
+            }
+        });
+        named.add(&event.about);
+        self.bytes -= dropped;
+        dropped
+    }
+}

@@ -1,0 +1,188 @@
+//! The connections of this gateway, by number, by user and by session.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, RwLock};
+use posthorn_core::{DeviceId, TenantId, UserId, UserKey};
+use posthorn_errors::Code;
+use posthorn_proto::internal::{Caller, Cut};
+
+use super::{Order, Outbox};
+use crate::{limits::UserLimit, ws::Protocol, ws::ending::Ending};
+
+const SHARDS: usize = 64;
+
+/// Who a connection belongs to, from its token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub tenant: TenantId,
+    pub user: UserId,
+    pub device: DeviceId,
+}
+
+impl Identity {
+    pub fn user_key(&self) -> UserKey {
+        UserKey { tenant: self.tenant.clone(), user: self.user.clone() }
+    }
+}
+
+/// What of the present token matters later.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Token {
+    pub id: String,
+    pub issued_ms: u64,
+    pub expires_ms: u64,
+}
+
+/// One connection as others see it.
+pub(crate) struct Connection {
+    pub id: u64,
+    pub identity: Identity,
+    pub protocol: Protocol,
+    pub outbox: Outbox,
+    pub token: Mutex<Token>,
+}
+
+impl Connection {
+    pub fn new(id: u64, identity: Identity, protocol: Protocol, max_queue_bytes: usize, token: Token) -> Self {
+        Self { id, identity, protocol, outbox: Outbox::new(protocol, max_queue_bytes), token: Mutex::new(token) }
+    }
+
+    pub fn caller(&self) -> Caller {
+        Caller {
+            tenant: self.identity.tenant.as_str().to_owned(),
+            user: self.identity.user.as_str().to_owned(),
+            device: self.identity.device.as_str().to_owned(),
+            connection: self.id,
+            backend: false,
+        }
+    }
+
+    fn is_cut_by(&self, cut: &Cut) -> bool {
+        let token = self.token.lock();
+        (cut.user.is_empty() || cut.user == self.identity.user.as_str())
+            && (cut.device.is_empty() || cut.device == self.identity.device.as_str())
+            && (cut.token_id.is_empty() || cut.token_id == token.id)
+            && (cut.issued_until_ms == 0 || token.issued_ms <= cut.issued_until_ms)
+    }
+}
+
+pub(crate) struct Registry {
+    shards: Vec<RwLock<HashMap<u64, Arc<Connection>>>>,
+    index: Mutex<Index>,
+    next: AtomicU64,
+    count: AtomicU64,
+}
+
+#[derive(Default)]
+struct Index {
+    users: HashMap<UserKey, UserEntry>,
+    /// The newest connection of each session.
+    sessions: HashMap<String, u64>,
+}
+
+#[derive(Default)]
+struct UserEntry {
+    connections: BTreeSet<u64>,
+    limit: Arc<UserLimit>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            index: Mutex::default(),
+            next: AtomicU64::new(1),
+            count: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Registry {
+    /// A number no connection of this incarnation had.
+    pub fn next_id(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn len(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// From now on events for its number find it. Returns what its user's connections share.
+    pub fn insert(&self, connection: &Arc<Connection>) -> Arc<UserLimit> {
+        let limit = {
+            let mut index = self.index.lock();
+            let entry = index.users.entry(connection.identity.user_key()).or_default();
+            entry.connections.insert(connection.id);
+            entry.limit.clone()
+        };
+        self.shard(connection.id).write().insert(connection.id, connection.clone());
+        self.count.fetch_add(1, Ordering::Relaxed);
+        limit
+    }
+
+    pub fn remove(&self, connection: &Connection, session: &str) {
+        if self.shard(connection.id).write().remove(&connection.id).is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        let mut index = self.index.lock();
+        if index.sessions.get(session) == Some(&connection.id) {
+            index.sessions.remove(session);
+        }
+        let key = connection.identity.user_key();
+        if let Some(entry) = index.users.get_mut(&key) {
+            entry.connections.remove(&connection.id);
+            if entry.connections.is_empty() {
+                index.users.remove(&key);
+            }
+        }
+    }
+
+    /// The session is this connection's now; an older connection of it here is ended.
+    pub fn take_session(&self, session: &str, id: u64) {
+        let older = self.index.lock().sessions.insert(session.to_owned(), id);
+        if let Some(older) = older.filter(|&older| older != id) {
+            self.with(older, |connection| connection.outbox.order(Order::End(Ending::server(Code::SessionReplaced))));
+        }
+    }
+
+    /// Does something with a connection, if it is here, without taking a share in it.
+    pub fn with<T>(&self, id: u64, what: impl FnOnce(&Connection) -> T) -> Option<T> {
+        self.shard(id).read().get(&id).map(|connection| what(connection))
+    }
+
+    /// Every connection, by ascending number.
+    pub fn all(&self) -> Vec<Arc<Connection>> {
+        let mut all: Vec<_> = self.shards.iter().flat_map(|s| s.read().values().cloned().collect::<Vec<_>>()).collect();
+        all.sort_unstable_by_key(|connection| connection.id);
+        all
+    }
+
+    /// The connections that a cut ends; with `only`, of those numbers.
+    pub fn cut(&self, tenant: &str, cut: &Cut, only: &[u64]) -> Vec<Arc<Connection>> {
+        let named = || Some(UserKey { tenant: TenantId::new(tenant).ok()?, user: UserId::new(&cut.user).ok()? });
+        let candidates: Vec<u64> = if !only.is_empty() {
+            only.to_vec()
+        } else if let Some(key) = named() {
+            self.index.lock().users.get(&key).map(|e| e.connections.iter().copied().collect()).unwrap_or_default()
+        } else {
+            self.all().iter().map(|connection| connection.id).collect()
+        };
+        candidates
+            .into_iter()
+            .filter_map(|id| self.shard(id).read().get(&id).cloned())
+            .filter(|connection| connection.identity.tenant.as_str() == tenant && connection.is_cut_by(cut))
+            .collect()
+    }
+
+    fn shard(&self, id: u64) -> &RwLock<HashMap<u64, Arc<Connection>>> {
+        #[allow(clippy::cast_possible_truncation, reason = "below SHARDS")]
+        &self.shards[(id % SHARDS as u64) as usize]
+    }
+}

@@ -1,0 +1,201 @@
+//! From the bus to the connections' queues. The bus may lose messages: publications are numbered per
+//! publisher, and a hole makes every connection of this gateway read from the log.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use posthorn_bus::{Delivery, Subscription};
+use posthorn_clock::sleep;
+use posthorn_errors::{Code, Failure};
+use posthorn_proto::{
+    client::{Entries, server_frame::Frame},
+    convert::entry_of,
+    internal::{Cut, NewEntries, Publication, publication::What},
+};
+use prost::Message;
+
+use super::{Event, Order, Registry, outbox::Pushed};
+use crate::{Gateway, metrics::EdgeMetrics, ws::ending::Ending};
+
+/// Subject of what goes to every gateway.
+const ALL_GATEWAYS: &str = "gateways";
+/// Between two attempts to subscribe, ms.
+const RETRY_MS: u64 = 500;
+
+/// Follows one subject for as long as the node runs.
+pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
+    let stopping = gateway.deps.tasks.stopping();
+    let name = match subject {
+        Subject::Own => format!("gateway.{}", gateway.incarnation),
+        Subject::All => ALL_GATEWAYS.to_owned(),
+    };
+    let mut first = true;
+    loop {
+        let subscribed = tokio::select! {
+            subscribed = gateway.deps.bus.subscribe(&name) => subscribed,
+            () = stopping.cancelled() => return,
+        };
+        match subscribed {
+            Ok(subscription) => {
+                if !first {
+                    // What was published meanwhile is not known.
+                    lose_everything(&gateway);
+                }
+                first = false;
+                gateway.subscribed(subject, true);
+                tokio::select! {
+                    () = consume(&gateway, subscription) => {}
+                    () = stopping.cancelled() => return,
+                }
+                gateway.subscribed(subject, false);
+                tracing::warn!(subject = name, "the bus ended a subscription");
+            }
+            Err(error) => tracing::warn!(subject = name, %error, "cannot subscribe"),
+        }
+        tokio::select! {
+            () = sleep(Duration::from_millis(RETRY_MS)) => {}
+            () = stopping.cancelled() => return,
+        }
+    }
+}
+
+/// What a gateway listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// `gateway.<incarnation>`
+    Own,
+    /// `gateways`
+    All,
+}
+
+async fn consume(gateway: &Gateway, mut subscription: Box<dyn Subscription>) {
+    let mut numbers = Numbers::default();
+    while let Some(delivery) = subscription.next().await {
+        match delivery {
+            Delivery::Message(bytes) => {
+                let Some(publication) = decode(bytes) else { continue };
+                gateway.metrics.publications.inc();
+                match numbers.see(&publication.publisher, publication.number) {
+                    Seen::Next => {}
+                    Seen::Again => continue,
+                    Seen::Hole => lose_everything(gateway),
+                }
+                spread(&gateway.registry, &gateway.metrics, publication);
+            }
+            Delivery::Dropped(_) => {
+                // The numbers will show the same hole once more: it is told once.
+                numbers.forget();
+                lose_everything(gateway);
+            }
+        }
+    }
+}
+
+fn decode(bytes: Bytes) -> Option<Publication> {
+    Publication::decode(bytes).inspect_err(|error| tracing::error!(%error, "a publication does not decode")).ok()
+}
+
+fn lose_everything(gateway: &Gateway) {
+    gateway.metrics.bus_gaps.inc();
+    gateway.metrics.resync("bus");
+    for connection in gateway.registry.all() {
+        connection.outbox.lose_all(Code::Overloaded);
+    }
+}
+
+/// The last number of every publisher. The first of a link is 1; 0 is not numbered.
+#[derive(Default)]
+struct Numbers {
+    last: HashMap<String, u64>,
+    /// After a drop that was told already, any number is the next.
+    forgotten: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Next,
+    Again,
+    Hole,
+}
+
+impl Numbers {
+    fn see(&mut self, publisher: &str, number: u64) -> Seen {
+        if number == 0 || publisher.is_empty() {
+            return Seen::Next;
+        }
+        let Some(last) = self.last.get_mut(publisher) else {
+            self.last.insert(publisher.to_owned(), number);
+            return if number == 1 || self.forgotten { Seen::Next } else { Seen::Hole };
+        };
+        if *last > 0 && number <= *last {
+            return Seen::Again;
+        }
+        let next = *last == 0 || number == *last + 1;
+        *last = number;
+        if next { Seen::Next } else { Seen::Hole }
+    }
+
+    fn forget(&mut self) {
+        self.forgotten = true;
+        for last in self.last.values_mut() {
+            *last = 0;
+        }
+    }
+}
+
+/// Gives a publication to those of its connections that are here.
+pub(crate) fn spread(registry: &Registry, metrics: &EdgeMetrics, publication: Publication) {
+    let Publication { tenant, connections, what, .. } = publication;
+    let event = match what {
+        Some(What::Entries(new)) => entries_event(new),
+        Some(What::Marks(marks)) => Some(Event::new(Frame::Marks(marks), 0)),
+        Some(What::Typing(typing)) => Some(Event::new(Frame::Typing(typing), 0)),
+        Some(What::Presence(presence)) => Some(Event::new(Frame::Presence(presence), 0)),
+        Some(What::Registers(registers)) => Some(Event::new(Frame::Registers(registers), 0)),
+        Some(What::Cut(cut)) => {
+            end_all(registry, &tenant, &cut, &connections);
+            None
+        }
+        None => None,
+    };
+    let Some(event) = event.map(Arc::new) else { return };
+    let (mut queued, mut bytes) = (0, 0);
+    for id in connections {
+        let pushed = registry.with(id, |connection| {
+            // A number of this incarnation cannot be another tenant's; if it ever were, nothing would leak.
+            if connection.identity.tenant.as_str() != tenant {
+                tracing::error!(connection = id, "a publication names a connection of another tenant");
+                return Pushed::Ended;
+            }
+            let pushed = connection.outbox.push_event(&event);
+            if pushed == Pushed::Queued {
+                bytes += event.bytes(connection.protocol).len();
+            }
+            pushed
+        });
+        match pushed {
+            Some(Pushed::Queued) => queued += 1,
+            Some(Pushed::Overflow(dropped)) => {
+                metrics.slow_consumers.inc();
+                metrics.resync("slow_consumer");
+                metrics.queue_changed(-(dropped as i64));
+            }
+            Some(Pushed::Ended) | None => {}
+        }
+    }
+    metrics.events_queued.inc_by(queued);
+    metrics.queue_changed(i64::try_from(bytes).unwrap_or(i64::MAX));
+}
+
+fn entries_event(new: NewEntries) -> Option<Event> {
+    let entries = new.rows.iter().map(entry_of).collect::<Result<Vec<_>, _>>();
+    let entries = entries.inspect_err(|error| tracing::error!(%error, "a published row does not decode")).ok()?;
+    Some(Event::new(Frame::Entries(Entries { conversation: new.conversation, entries }), new.confirmed_ms))
+}
+
+fn end_all(registry: &Registry, tenant: &str, cut: &Cut, only: &[u64]) {
+    let code = cut.code.parse().unwrap_or(Code::TokenRevoked);
+    for connection in registry.cut(tenant, cut, only) {
+        connection.outbox.order(Order::End(Ending::Server(Failure::plain(code))));
+    }
+}

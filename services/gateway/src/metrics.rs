@@ -1,0 +1,120 @@
+//! What the edge counts. Labels are words of the code, never of a client.
+
+use posthorn_telemetry::{Metrics, Word, counter_family, gauge, histogram, histogram_family};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ResultLabel {
+    pub result: Word,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct EndLabel {
+    pub code: Word,
+    /// `client`, `network`, `server` or `operator`.
+    pub by: Word,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RequestLabel {
+    pub request: Word,
+    pub result: Word,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RouteLabel {
+    pub route: Word,
+}
+
+/// The edge's metrics; cheap to clone handles inside.
+pub(crate) struct EdgeMetrics {
+    pub connections: Gauge,
+    pub unauthenticated: Gauge,
+    pub connects: Family<ResultLabel, Counter>,
+    pub connect_seconds: Histogram,
+    pub admission_refused: Counter,
+    pub disconnects: Family<EndLabel, Counter>,
+    pub resumes: Family<ResultLabel, Counter>,
+    pub ping_rtt_seconds: Histogram,
+    pub send_queue_bytes: Gauge,
+    pub slow_consumers: Counter,
+    pub resyncs: Family<ResultLabel, Counter>,
+    pub drain_remaining: Gauge,
+    pub requests: Family<RequestLabel, Counter>,
+    pub rate_limited: Counter,
+    pub publications: Counter,
+    pub events_queued: Counter,
+    pub bus_gaps: Counter,
+    pub send_to_ack_seconds: Histogram,
+    ack_to_deliver: Family<RouteLabel, Histogram>,
+}
+
+impl EdgeMetrics {
+    pub fn new(metrics: &Metrics) -> Self {
+        let m = metrics;
+        Self {
+            connections: m.register("edge_connections", "Authenticated client connections", gauge()),
+            unauthenticated: m.register("edge_inflight_handshakes", "Sockets that have not authenticated yet", gauge()),
+            connects: m.register("edge_connects", "Connects by result: ok or the error's code", counter_family()),
+            connect_seconds: m.register(
+                "edge_handshake_duration_seconds",
+                "From the socket to `connected`",
+                histogram(),
+            ),
+            admission_refused: m.register(
+                "edge_admission_refused",
+                "Handshakes refused by the admission buckets",
+                Counter::default(),
+            ),
+            disconnects: m.register("edge_disconnects", "Ended connections by code and by whom", counter_family()),
+            resumes: m.register("edge_resumes", "Resume tokens by result: full, gap or refused", counter_family()),
+            ping_rtt_seconds: m.register("edge_ping_rtt_seconds", "From a server's ping to its pong", histogram()),
+            send_queue_bytes: m.register("edge_send_queue_bytes", "Bytes queued for all connections", gauge()),
+            slow_consumers: m.register("edge_slow_consumers", "Queues that overflowed or stalled", Counter::default()),
+            resyncs: m.register("edge_resyncs", "Resync frames by cause", counter_family()),
+            drain_remaining: m.register("edge_drain_remaining", "Connections that a drain still waits for", gauge()),
+            requests: m.register("edge_requests", "Answered requests by kind and result", counter_family()),
+            rate_limited: m.register("edge_rate_limited", "Requests refused by a rate limit", Counter::default()),
+            publications: m.register("edge_publications", "Publications taken from the bus", Counter::default()),
+            events_queued: m.register("edge_events_queued", "Events put into connections' queues", Counter::default()),
+            bus_gaps: m.register("edge_bus_gaps", "Holes in a publisher's numbers", Counter::default()),
+            send_to_ack_seconds: m.register("send_to_ack_seconds", "From a send's frame to its reply", histogram()),
+            ack_to_deliver: m.register(
+                "ack_to_deliver_seconds",
+                "From an entry's confirmation to the first socket it was written to",
+                histogram_family(),
+            ),
+        }
+    }
+
+    pub fn ended(&self, code: &'static str, by: &'static str) {
+        self.disconnects.get_or_create(&EndLabel { code: Word(code), by: Word(by) }).inc();
+    }
+
+    pub fn connected(&self, result: &'static str) {
+        self.connects.get_or_create(&ResultLabel { result: Word(result) }).inc();
+    }
+
+    pub fn resumed(&self, result: &'static str) {
+        self.resumes.get_or_create(&ResultLabel { result: Word(result) }).inc();
+    }
+
+    pub fn resync(&self, cause: &'static str) {
+        self.resyncs.get_or_create(&ResultLabel { result: Word(cause) }).inc();
+    }
+
+    pub fn answered(&self, request: &'static str, result: &'static str) {
+        self.requests.get_or_create(&RequestLabel { request: Word(request), result: Word(result) }).inc();
+    }
+
+    pub fn queue_changed(&self, bytes: i64) {
+        self.send_queue_bytes.inc_by(bytes);
+    }
+
+    pub fn delivered(&self, seconds: f64) {
+        self.ack_to_deliver.get_or_create(&RouteLabel { route: Word("local") }).observe(seconds);
+    }
+}
