@@ -1,6 +1,6 @@
 //! What a store can answer instead of a result.
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Conditional: what should be absent is there.
     #[error("{0} exists already")]
@@ -8,6 +8,11 @@ pub enum StoreError {
     /// Nothing was written: less than `store.min_free_bytes` are free.
     #[error("{free_bytes} bytes are free, `store.min_free_bytes` is {min_free_bytes}")]
     Full { free_bytes: u64, min_free_bytes: u64 },
+    /// Nothing was written: the instance is fenced, or the shard was claimed under a later epoch. Only
+    /// from drivers that write rows and head in one commit: there, a late write of a former owner would
+    /// not be harmless.
+    #[error("not the owner: {0}")]
+    Fenced(String),
     /// Nothing was done.
     #[error("the store does not answer: {0}")]
     Unavailable(String),

@@ -7,7 +7,9 @@
 pub mod conformance;
 pub mod embedded;
 mod error;
+mod feed;
 pub mod memory;
+mod rules;
 mod types;
 
 use async_trait::async_trait;
@@ -15,6 +17,8 @@ use posthorn_core::{ConversationKey, Shard, UserId, UserKey};
 use posthorn_proto::internal::{Head, MemberRecord, RegisterRecord, Row};
 
 pub use error::StoreError;
+pub use feed::{FEED_PARTITIONS, FeedTable, feed_partition};
+pub use rules::{BUCKET_ROWS, MAX_RECORD_KEY_BYTES};
 pub use types::{Append, Claimed, Durability, InstanceId, Page, ReadRange, RecordKey, Settlement, ShardRow, Table};
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -80,9 +84,10 @@ pub trait Store: Send + Sync + 'static {
     /// then stands only where `effects` is set). All of it is visible and durable, or none.
     async fn append(&self, append: Append) -> Result<bool>;
 
-    /// Heads and members (each only if it is newer than what is there, by `seq` and `as_of_seq`),
-    /// feed entries in order, and removal from the journal. Need not be durable on return: what is
-    /// lost of it is settled again.
+    /// Heads and members (each only if it is newer than what is there: heads by `seq` and then by list
+    /// version, members by `as_of_seq`), feed entries in order, and removal from the journal, unless a
+    /// later append than `head.seq` noted the name again. Need not be durable on return: what is lost
+    /// of it is settled again.
     async fn settle(&self, instance: &InstanceId, settlements: Vec<Settlement>) -> Result<()>;
 
     /// Per seq the row of the highest number. The caller's `range.to` is a confirmed seq.
@@ -112,7 +117,13 @@ pub trait Store: Send + Sync + 'static {
     async fn put_record(&self, key: &RecordKey, value: bytes::Bytes, if_absent: bool) -> Result<Option<bytes::Bytes>>;
 
     /// Ascending by (tenant, key), beyond (`tenant`, `after`); of all tenants where `tenant` is empty.
-    async fn list_records(&self, table: Table, tenant: &str, after: &str, limit: usize) -> Result<Vec<(RecordKey, bytes::Bytes)>>;
+    async fn list_records(
+        &self,
+        table: Table,
+        tenant: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<(RecordKey, bytes::Bytes)>>;
 
     async fn delete_record(&self, key: &RecordKey) -> Result<()>;
 }
