@@ -1,33 +1,77 @@
 //! Repository tasks: `cargo xtask help`.
+#![expect(clippy::disallowed_methods, reason = "a tool on a real machine: no simulation runs it")]
 
-mod codegen;
+mod ci;
+mod generated;
+mod process;
+mod report;
+mod setup;
+mod smoke;
+mod test;
+mod tidy;
+mod tree;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::Result;
-use clap::{Parser, Subcommand};
+use anyhow::{Result, bail};
 
-#[derive(Parser)]
-#[command(name = "xtask", about = "Tasks of this repository")]
-struct Args {
-    #[command(subcommand)]
-    task: Task,
-}
+const HELP: &str = "\
+Tasks of this repository: `cargo xtask TASK`
 
-#[derive(Subcommand)]
-enum Task {
-    /// Regenerate code from proto/ (or fail if it is out of date)
-    Codegen {
-        #[arg(long)]
-        check: bool,
-    },
-}
+  test [--skip STEP]...  install what the tests need, run all of them (`make test`)
+  ci                     every check that is not a test, then what building and testing took
+  tidy                   the rules of the house that no other tool knows
+  codegen [--check]      libs/proto/src/generated from proto/
+  docs [--check]         docs/errors.md and clients/web/js/codes.js from the table of codes
+  help                   this text
 
-fn main() -> Result<()> {
-    let root = root();
-    match Args::parse().task {
-        Task::Codegen { check } => codegen::run(&root, check),
+Steps that may be skipped: browser, sim, replay.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// True where the task found nothing wrong.
+fn run(words: &[&str]) -> Result<bool> {
+    let root = root();
+    match words {
+        ["test", skipped @ ..] => test::run(&root, &skips(skipped)?),
+        ["ci"] => ci::run(&root),
+        ["tidy"] => tidy::run(&root),
+        ["codegen"] => generated::write(&root, "proto"),
+        ["codegen", "--check"] => generated::check(&root, "proto"),
+        ["docs"] => generated::write(&root, "errors"),
+        ["docs", "--check"] => generated::check(&root, "errors"),
+        ["help" | "--help" | "-h"] | [] => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        other => bail!("no task `{}`; see `cargo xtask help`", other.join(" ")),
+    }
+}
+
+/// The steps named by `--skip`.
+fn skips<'a>(words: &[&'a str]) -> Result<Vec<&'a str>> {
+    words
+        .chunks(2)
+        .map(|pair| match *pair {
+            ["--skip", step @ ("browser" | "sim" | "replay")] => Ok(step),
+            _ => bail!("expected --skip browser|sim|replay, not `{}`", pair.join(" ")),
+        })
+        .collect()
 }
 
 fn root() -> PathBuf {

@@ -1,10 +1,12 @@
-//! Regenerates `libs/proto/src/generated` from `proto/`. The output is committed, so that no build
-//! needs a protobuf compiler; `codegen --check` fails when it is out of date.
+//! `libs/proto/src/generated` from `proto/`. The output is committed, so that no build needs a
+//! protobuf compiler.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use prost::Message;
+
+use crate::Fresh;
 
 const FILES: [&str; 6] = [
     "posthorn/client/v1/client.proto",
@@ -16,33 +18,19 @@ const FILES: [&str; 6] = [
 ];
 const OUT: &str = "libs/proto/src/generated";
 
-pub fn run(root: &Path, check: bool) -> Result<()> {
-    let fresh = generate(root)?;
-    let out = root.join(OUT);
-    if !check {
-        fs::create_dir_all(&out)?;
-        for (name, text) in &fresh {
-            fs::write(out.join(name), text)?;
-        }
-        return Ok(());
-    }
-    for (name, text) in &fresh {
-        let kept = fs::read_to_string(out.join(name)).unwrap_or_default();
-        if kept != *text {
-            bail!("{OUT}/{name} is out of date: run `cargo xtask codegen`");
-        }
-    }
-    Ok(())
-}
-
-fn generate(root: &Path) -> Result<BTreeMap<String, String>> {
+pub fn generate(root: &Path) -> Result<Fresh> {
     let descriptors = protox::compile(FILES, [root.join("proto")]).context("proto/ does not compile")?;
     let scratch = root.join("target/codegen");
     if scratch.exists() {
         fs::remove_dir_all(&scratch)?;
     }
     fs::create_dir_all(&scratch)?;
-    tonic_prost_build::configure().build_transport(false).bytes(".").emit_rerun_if_changed(false).out_dir(&scratch).compile_fds(descriptors.clone())?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .bytes(".")
+        .emit_rerun_if_changed(false)
+        .out_dir(&scratch)
+        .compile_fds(descriptors.clone())?;
     pbjson_build::Builder::new()
         .register_descriptors(&descriptors.encode_to_vec())?
         .preserve_proto_field_names()
@@ -50,7 +38,7 @@ fn generate(root: &Path) -> Result<BTreeMap<String, String>> {
         .ignore_unknown_enum_variants()
         .out_dir(&scratch)
         .build(&[".posthorn.client.v1"])?;
-    let mut texts = BTreeMap::new();
+    let mut texts = Fresh::new();
     for file in fs::read_dir(&scratch)? {
         let file = file?;
         let name = file.file_name().into_string().map_err(|name| anyhow::anyhow!("odd file name {name:?}"))?;
@@ -58,7 +46,7 @@ fn generate(root: &Path) -> Result<BTreeMap<String, String>> {
         if name.ends_with(".serde.rs") {
             text = plain_json(&text);
         }
-        texts.insert(name, text);
+        texts.insert(format!("{OUT}/{name}"), text);
     }
     Ok(texts)
 }
@@ -69,9 +57,8 @@ fn generate(root: &Path) -> Result<BTreeMap<String, String>> {
 fn plain_json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
-        let mut line = line
-            .replace("ToString::to_string(&v).as_str()", "v")
-            .replace("ToString::to_string(&self.", "&(self.");
+        let mut line =
+            line.replace("ToString::to_string(&v).as_str()", "v").replace("ToString::to_string(&self.", "&(self.");
         if line.contains("serialize_field") && line.contains("&(self.") {
             line = line.replace(").as_str())?;", "))?;");
         }

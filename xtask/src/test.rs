@@ -1,0 +1,121 @@
+//! `make test`: installs what the tests need, builds once, and runs all of them.
+
+use std::{path::Path, process::Command, time::Duration, time::Instant};
+
+use anyhow::Result;
+
+use crate::{
+    generated::{built, target_dir},
+    process::Step,
+    report::{Entry, Kind, Report, counts},
+    setup, smoke,
+};
+
+/// A cold build on two cores; the rest are several times what the slowest machine took.
+const BUILD_LIMIT: Duration = Duration::from_secs(40 * 60);
+const TEST_LIMIT: Duration = Duration::from_secs(15 * 60);
+const BROWSER_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// Runs every step but those skipped, in an order in which each uses what the one before built.
+///
+/// # Errors
+/// A step cannot be started, or its report cannot be written.
+pub fn run(root: &Path, skipped: &[&str]) -> Result<bool> {
+    let mut report = Report::default();
+    let built_all = build(root, &mut report)?;
+    if built_all {
+        let flags = ["--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
+        tests(root, &mut report, "unit and scenario tests", TEST_LIMIT, cargo(root, "test").args(flags))?;
+        let flags = ["--workspace", "--doc", "--no-fail-fast"];
+        tests(root, &mut report, "doc tests", TEST_LIMIT, cargo(root, "test").args(flags))?;
+        if !skipped.contains(&"browser") {
+            browser(root, &mut report)?;
+        }
+        if !skipped.contains(&"replay") {
+            smoke::run(root, &built(root, "posthorn"), &mut report)?;
+        }
+    }
+    if !skipped.contains(&"sim") && root.join("sim/Cargo.toml").exists() {
+        simulation(root, &mut report)?;
+    }
+    report.save(root)?;
+    finish(&report);
+    Ok(report.ok())
+}
+
+fn finish(report: &Report) {
+    let (passed, failed) = report.tests();
+    println!("{}", report.times());
+    for name in report.failed() {
+        println!("failed: {name} (target/xtask/{}.log)", name.replace(' ', "-"));
+    }
+    println!("{passed} passed, {failed} failed");
+}
+
+/// Every target of the workspace at once: the test programs, and the binary that other steps run.
+fn build(root: &Path, report: &mut Report) -> Result<bool> {
+    let step = Step { name: "build", limit: BUILD_LIMIT, echo: is_error, sweep: true };
+    let outcome = step.run(root, cargo(root, "build").args(["--workspace", "--all-targets"]))?;
+    let (ok, seconds) = (outcome.ok, outcome.seconds);
+    report.add(Entry { name: "build".to_owned(), kind: Kind::Build, ok, seconds, passed: 0, failed: 0 });
+    Ok(ok)
+}
+
+/// One step of tests; its numbers are those its program prints.
+fn tests(root: &Path, report: &mut Report, name: &str, limit: Duration, command: &mut Command) -> Result<()> {
+    let outcome = Step { name, limit, echo: is_failure, sweep: true }.run(root, command)?;
+    let (passed, failed) = counts(&outcome.lines);
+    let (ok, seconds) = (outcome.ok && failed == 0, outcome.seconds);
+    report.add(Entry { name: name.to_owned(), kind: Kind::Test, ok, seconds, passed, failed });
+    Ok(())
+}
+
+fn browser(root: &Path, report: &mut Report) -> Result<()> {
+    let started = Instant::now();
+    let ready = setup::browser(root);
+    let (ok, seconds) = (ready.is_ok(), started.elapsed().as_secs_f64());
+    let name = "what the browser test needs".to_owned();
+    report.add(Entry { name, kind: Kind::Setup, ok, seconds, passed: 0, failed: 0 });
+    if let Err(error) = ready {
+        println!("    {error:#}");
+        return Ok(());
+    }
+    let mut node = Command::new("node");
+    node.arg("tests/browser/page.test.mjs").current_dir(root);
+    node.arg("--binary").arg(built(root, "posthorn"));
+    node.arg("--screenshots").arg(root.join("target/xtask/screenshots"));
+    tests(root, report, "browser", BROWSER_LIMIT, &mut node)
+}
+
+/// `sim/` is a workspace of its own. It shares the folder of builds, so that what both need in the same
+/// form is built once.
+fn simulation(root: &Path, report: &mut Report) -> Result<()> {
+    let target = target_dir(root);
+    let flags = ["--manifest-path", "sim/Cargo.toml", "--workspace"];
+    let name = "simulation build";
+    let mut build = cargo(root, "test");
+    build.args(flags).arg("--no-run").arg("--target-dir").arg(&target);
+    let outcome = Step { name, limit: BUILD_LIMIT, echo: is_error, sweep: true }.run(root, &mut build)?;
+    let (ok, seconds) = (outcome.ok, outcome.seconds);
+    report.add(Entry { name: name.to_owned(), kind: Kind::Build, ok, seconds, passed: 0, failed: 0 });
+    if !ok {
+        return Ok(());
+    }
+    let mut run = cargo(root, "test");
+    run.args(flags).args(["--no-fail-fast", "--target-dir"]).arg(&target);
+    tests(root, report, "simulation", TEST_LIMIT, &mut run)
+}
+
+pub fn cargo(root: &Path, task: &str) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.arg(task).arg("--locked").current_dir(root);
+    cargo
+}
+
+fn is_error(line: &str) -> bool {
+    line.starts_with("error")
+}
+
+fn is_failure(line: &str) -> bool {
+    is_error(line) || line.ends_with("... FAILED") || line.contains(" panicked at ")
+}
