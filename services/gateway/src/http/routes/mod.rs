@@ -1,0 +1,9 @@
+//! What each route does: a file per object.
+
+pub(super) mod conversations;
+pub(super) mod entries;
+pub(super) mod health;
+pub(super) mod members;
+pub(super) mod tenants;
+pub(super) mod tokens;
+pub(super) mod users;

@@ -1,0 +1,3 @@
+//! The document and what is checked against it.
+
+mod document;
