@@ -1,0 +1,31 @@
+# An index: `make help`. The work is done by cargo and `cargo xtask` (xtask/).
+
+.DEFAULT_GOAL := help
+.PHONY: help run test fmt lint bench codegen docs sim
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## build for release and start all services in one process, with a page to try
+	cargo run --release --locked --package posthorn -- dev $(ARGS)
+
+test: ## install what the tests need, then run all of them
+	cargo xtask test
+
+fmt: ## format the code
+	cargo fmt --all
+
+lint: ## formatting, clippy, licenses, documentation, house rules, generated code
+	cargo xtask lint
+
+bench: ## durable sends a second, at the store and through WebSockets
+	cargo xtask bench
+
+codegen: ## regenerate the code made from proto/
+	cargo xtask codegen
+
+docs: ## regenerate the pages made from code, and build the API documentation
+	cargo xtask docs
+
+sim: ## the deterministic simulation
+	cargo xtask sim
