@@ -1,8 +1,8 @@
 //! Repository tasks: `cargo xtask help`.
 #![expect(clippy::disallowed_methods, reason = "a tool on a real machine: no simulation runs it")]
 
-mod ci;
 mod generated;
+mod lint;
 mod process;
 mod report;
 mod setup;
@@ -22,10 +22,12 @@ const HELP: &str = "\
 Tasks of this repository: `cargo xtask TASK`
 
   test [--skip STEP]...  install what the tests need, run all of them (`make test`)
-  ci                     every check that is not a test, then what building and testing took
+  lint                   every check that is not a test, then what building and testing took
   tidy                   the rules of the house that no other tool knows
   codegen [--check]      libs/proto/src/generated from proto/
   docs [--check]         docs/errors.md and clients/web/js/codes.js from the table of codes
+  sim [ARG]...           the deterministic simulation
+  bench [ARG]...         durable sends a second, at the store and through WebSockets
   help                   this text
 
 Steps that may be skipped: browser, sim, replay.
@@ -49,7 +51,9 @@ fn run(words: &[&str]) -> Result<bool> {
     let root = root();
     match words {
         ["test", skipped @ ..] => test::run(&root, &skips(skipped)?),
-        ["ci"] => ci::run(&root),
+        ["lint"] => lint::run(&root),
+        ["sim", rest @ ..] => pass(&root, &["--manifest-path", "sim/Cargo.toml", "--target-dir", "target"], rest),
+        ["bench", rest @ ..] => pass(&root, &["--package", "posthorn"], &[&["bench"], rest].concat()),
         ["tidy"] => tidy::run(&root),
         ["codegen"] => generated::write(&root, "proto"),
         ["codegen", "--check"] => generated::check(&root, "proto"),
@@ -72,6 +76,13 @@ fn skips<'a>(words: &[&'a str]) -> Result<Vec<&'a str>> {
             _ => bail!("expected --skip browser|sim|replay, not `{}`", pair.join(" ")),
         })
         .collect()
+}
+
+/// Builds a program for release and hands the arguments on to it.
+fn pass(root: &Path, which: &[&str], args: &[&str]) -> Result<bool> {
+    let mut cargo = test::cargo(root, "run");
+    cargo.arg("--release").args(which).arg("--").args(args);
+    Ok(cargo.status()?.success())
 }
 
 fn root() -> PathBuf {

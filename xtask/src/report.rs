@@ -1,4 +1,4 @@
-//! What the steps took and how they ended, kept between `test` and `ci`.
+//! What the steps took and how they ended, kept between `test` and `lint`.
 
 use std::{
     fs,
@@ -84,6 +84,17 @@ impl Report {
         self.entries.iter().filter(|entry| !entry.ok).map(|entry| entry.name.as_str()).collect()
     }
 
+    /// What failed, what building and testing took, and the numbers of tests as `cargo test` tells them.
+    pub fn print_end(&self) {
+        for name in self.failed() {
+            println!("failed: {name} (target/xtask/{}.log)", name.replace(' ', "-"));
+        }
+        println!("{}", self.times());
+        let (passed, failed) = self.tests();
+        let word = if self.ok() { "ok" } else { "FAILED" };
+        println!("test result: {word}. {passed} passed; {failed} failed");
+    }
+
     /// # Errors
     /// The folder of the build cannot be written.
     pub fn save(&self, root: &Path) -> Result<()> {
@@ -98,6 +109,11 @@ impl Report {
         let path = path(root);
         fs::create_dir_all(path.parent().unwrap_or(root))?;
         fs::write(&path, serde_json::to_vec_pretty(&rows)?).with_context(|| path.display().to_string())
+    }
+
+    /// Takes away the report of an earlier `test`.
+    pub fn forget(root: &Path) {
+        let _ = fs::remove_file(path(root));
     }
 
     /// The report of the last `test`, or an empty one.

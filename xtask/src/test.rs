@@ -21,6 +21,8 @@ const BROWSER_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// # Errors
 /// A step cannot be started, or its report cannot be written.
 pub fn run(root: &Path, skipped: &[&str]) -> Result<bool> {
+    // An older report must not stand in for this one if it ends early.
+    Report::forget(root);
     let mut report = Report::default();
     let built_all = build(root, &mut report)?;
     if built_all {
@@ -39,17 +41,8 @@ pub fn run(root: &Path, skipped: &[&str]) -> Result<bool> {
         simulation(root, &mut report)?;
     }
     report.save(root)?;
-    finish(&report);
+    report.print_end();
     Ok(report.ok())
-}
-
-fn finish(report: &Report) {
-    let (passed, failed) = report.tests();
-    println!("{}", report.times());
-    for name in report.failed() {
-        println!("failed: {name} (target/xtask/{}.log)", name.replace(' ', "-"));
-    }
-    println!("{passed} passed, {failed} failed");
 }
 
 /// Every target of the workspace at once: the test programs, and the binary that other steps run.

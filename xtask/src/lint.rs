@@ -48,10 +48,7 @@ pub fn run(root: &Path) -> Result<bool> {
     )?;
     simulation(root, &mut report)?;
     dependencies(root, &mut report)?;
-    for name in report.failed() {
-        println!("failed: {name} (target/xtask/{}.log)", name.replace(' ', "-"));
-    }
-    println!("{}", report.times());
+    report.print_end();
     Ok(report.failed().len() == before)
 }
 
