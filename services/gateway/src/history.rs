@@ -220,3 +220,6 @@ fn countable(entry: &Entry) -> bool {
     let kind = client::Kind::try_from(entry.kind).ok().and_then(|kind| Kind::try_from(kind).ok());
     entry.thread == 0 && kind.is_some_and(Kind::countable)
 }
+
+#[cfg(test)]
+mod tests;

@@ -246,3 +246,114 @@ impl State {
         dropped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use posthorn_proto::client::{Entries, Entry, PresenceNow, TypingNow, server_frame::Frame};
+
+    use super::*;
+
+    fn entries(conversation: &str, mentions: usize) -> Arc<Event> {
+        let entry = Entry { seq: 1, mentions: vec!["x".into(); mentions], ..Entry::default() };
+        Arc::new(Event::new(Frame::Entries(Entries { conversation: conversation.into(), entries: vec![entry] }), 0))
+    }
+
+    fn live(max_bytes: usize) -> Outbox {
+        let outbox = Outbox::new(Protocol::Proto, max_bytes);
+        outbox.go_live(Bytes::from_static(b"connected"));
+        outbox.take(usize::MAX, &mut Vec::new());
+        outbox
+    }
+
+    fn taken(outbox: &Outbox) -> (Option<Lost>, usize) {
+        let mut items = Vec::new();
+        let lost = outbox.take(usize::MAX, &mut items);
+        (lost, items.len())
+    }
+
+    #[test]
+    fn all_recipients_share_the_same_bytes() {
+        let event = entries("a", 1);
+        let outboxes: Vec<_> = (0..300).map(|_| live(1 << 20)).collect();
+        let payloads: Vec<_> = outboxes
+            .iter()
+            .map(|outbox| {
+                assert_eq!(outbox.push_event(&event), Pushed::Queued);
+                let mut items = Vec::new();
+                outbox.take(usize::MAX, &mut items);
+                items[0].bytes(Protocol::Proto).as_ptr()
+            })
+            .collect();
+        assert!(payloads.iter().all(|&payload| payload == payloads[0]));
+    }
+
+    #[test]
+    fn nothing_goes_out_before_connected() {
+        let outbox = Outbox::new(Protocol::Json, 1 << 20);
+        outbox.push_event(&entries("a", 1));
+        assert_eq!(taken(&outbox), (None, 0));
+        outbox.go_live(Bytes::from_static(b"connected"));
+        let mut items = Vec::new();
+        outbox.take(usize::MAX, &mut items);
+        assert!(matches!(&items[..], [Item::Reply(first), Item::Event(_)] if first == "connected"));
+    }
+
+    #[test]
+    fn an_overflow_drops_the_events_keeps_the_replies_and_names_what_was_lost() {
+        let outbox = live(100);
+        outbox.push_reply(Bytes::from_static(b"reply"));
+        assert_eq!(outbox.push_event(&entries("b", 10)), Pushed::Queued);
+        assert_eq!(outbox.push_event(&entries("a", 10)), Pushed::Queued);
+        assert!(matches!(outbox.push_event(&entries("c", 10)), Pushed::Overflow(n) if n > 50));
+        assert_eq!(outbox.push_event(&entries("d", 10)), Pushed::Queued);
+        let (lost, items) = taken(&outbox);
+        let conversations = vec!["a".to_owned(), "b".into(), "c".into()];
+        assert_eq!(lost, Some(Lost { code: Code::SlowConsumer, conversations }));
+        assert_eq!(items, 2);
+        assert_eq!(outbox.bytes(), 0);
+        assert_eq!(taken(&outbox), (None, 0));
+    }
+
+    #[test]
+    fn what_is_in_no_conversation_is_lost_as_everything_and_moments_as_nothing() {
+        let presence = Arc::new(Event::new(Frame::Presence(PresenceNow { user: "u".repeat(50), ..Default::default() }), 0));
+        let typing = Arc::new(Event::new(Frame::Typing(TypingNow { user: "u".repeat(50), ..Default::default() }), 0));
+        let outbox = live(10);
+        outbox.push_event(&typing);
+        assert_eq!(taken(&outbox), (None, 0));
+        outbox.push_event(&entries("a", 10));
+        outbox.push_event(&presence);
+        assert_eq!(taken(&outbox).0, Some(Lost { code: Code::SlowConsumer, conversations: vec![] }));
+        for n in 0..=MAX_NAMED {
+            outbox.push_event(&entries(&format!("c{n}"), 10));
+        }
+        assert_eq!(taken(&outbox).0.map(|lost| lost.conversations.len()), Some(0));
+    }
+
+    #[test]
+    fn a_take_is_bounded_but_never_empty() {
+        let outbox = live(1 << 20);
+        for _ in 0..10 {
+            outbox.push_reply(Bytes::from(vec![0; 100]));
+        }
+        let mut items = Vec::new();
+        outbox.take(250, &mut items);
+        assert_eq!(items.len(), 3);
+        outbox.take(1, &mut items);
+        assert_eq!(items.len(), 4);
+        assert_eq!(outbox.end(), 600);
+        outbox.push_reply(Bytes::from_static(b"late"));
+        assert_eq!(outbox.push_event(&entries("a", 1)), Pushed::Ended);
+        assert_eq!(outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn an_end_is_not_taken_back() {
+        let outbox = live(100);
+        assert!(outbox.may_leave());
+        outbox.order(Order::End(Ending::server(Code::TokenRevoked)));
+        outbox.order(Order::Leave(Code::Draining));
+        assert!(!outbox.may_leave());
+        assert_eq!(outbox.take_order(), Some(Order::End(Ending::server(Code::TokenRevoked))));
+    }
+}

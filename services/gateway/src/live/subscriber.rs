@@ -199,3 +199,32 @@ fn end_all(registry: &Registry, tenant: &str, cut: &Cut, only: &[u64]) {
         connection.outbox.order(Order::End(Ending::Server(Failure::plain(code))));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hole_in_a_publishers_numbers_shows_once() {
+        let mut numbers = Numbers::default();
+        let seen: Vec<_> = [1, 2, 3, 5, 6, 6, 4].map(|n| numbers.see("r1", n)).into();
+        use Seen::{Again, Hole, Next};
+        assert_eq!(seen, [Next, Next, Next, Hole, Next, Again, Again]);
+        assert_eq!(numbers.see("r2", 1), Next);
+        assert_eq!(numbers.see("r3", 2), Hole);
+        assert_eq!([numbers.see("", 9), numbers.see("r1", 0)], [Next, Next]);
+    }
+
+    #[test]
+    fn after_a_drop_that_was_told_any_number_is_the_next() {
+        let mut numbers = Numbers::default();
+        numbers.see("r1", 1);
+        numbers.forget();
+        assert_eq!([numbers.see("r1", 40), numbers.see("r1", 41), numbers.see("r1", 43)], [
+            Seen::Next,
+            Seen::Next,
+            Seen::Hole
+        ]);
+        assert_eq!(numbers.see("r2", 7), Seen::Next);
+    }
+}

@@ -121,3 +121,6 @@ fn refusal(failure: &Failure, upgrade_required: bool) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;
