@@ -34,7 +34,7 @@ fn line_rules(path: &str, line: &str) -> Vec<String> {
             broken.push(format!("{name}!: not finished"));
         }
     }
-    let spawns = ["tokio::spawn", "task::spawn(", "task::spawn_blocking"];
+    let spawns = ["tokio::spawn", "task::spawn("];
     if !path.starts_with("libs/tasks/")
         && let Some(call) = spawns.iter().find(|call| line.contains(**call))
     {
