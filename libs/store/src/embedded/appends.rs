@@ -1,0 +1,196 @@
+//! The log's writes: prepared by the caller, decided by the writer.
+
+use bytes::Bytes;
+use posthorn_core::{ConversationKey, UserKey};
+use posthorn_proto::internal::{Head, MemberRecord, RegisterRecord};
+
+use super::{
+    group::Group,
+    keys::{self, Key, Space},
+    values::{Watermark, cell_watermark, decode_u64, encode_cell, encode_pointer, encode_row, encode_u64, watermark},
+};
+use crate::{
+    Append, InstanceId, Result, Settlement, StoreError, feed_partition,
+    rules::{head_version, number, register_version},
+};
+
+/// A cell that only grows, encoded.
+pub(crate) struct Cell {
+    key: Key,
+    mark: Watermark,
+    value: Bytes,
+}
+
+impl Cell {
+    fn head(key: &ConversationKey, head: &Head) -> Self {
+        let mark = watermark(head_version(head));
+        Self { key: keys::head(key), mark, value: encode_cell(&mark, head) }
+    }
+
+    fn member(key: &ConversationKey, user: &str, record: &MemberRecord) -> Self {
+        let mark = watermark((record.as_of_seq, 0, 0));
+        Self { key: keys::member(key, Some(user)), mark, value: encode_cell(&mark, record) }
+    }
+
+    pub(crate) fn register(user: &UserKey, conversation: &str, record: &RegisterRecord) -> Self {
+        let (epoch, counter) = register_version(record);
+        let mark = watermark((epoch, counter, 0));
+        Self { key: keys::register(user, Some(conversation)), mark, value: encode_cell(&mark, record) }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.key.len() + self.value.len()
+    }
+}
+
+/// An append, encoded outside the writer.
+pub(crate) struct Prepared {
+    key: ConversationKey,
+    instance: InstanceId,
+    first: u64,
+    last: u64,
+    epoch: u64,
+    rows: Vec<(Key, Bytes)>,
+    head: Cell,
+    members: Vec<Cell>,
+    effects: bool,
+}
+
+impl Prepared {
+    pub(crate) fn new(append: Append) -> Result<Self> {
+        let Append { key, instance, rows, head, members, effects } = append;
+        let (first, epoch) = rows.first().map_or((0, 0), |row| (row.seq, row.epoch));
+        let encode = |row: &posthorn_proto::internal::Row| {
+            let (epoch, load) = number(row);
+            let at = keys::row(&key, row.seq, epoch, load);
+            let value = encode_row(&at, row)?;
+            Ok((at, value))
+        };
+        let rows = rows.iter().map(encode).collect::<Result<_>>()?;
+        let members = members.iter().map(|(user, record)| Cell::member(&key, user, record)).collect();
+        let (last, head) = (head.seq, Cell::head(&key, &head));
+        Ok(Self { key, instance, first, last, epoch, rows, head, members, effects })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        let rows: usize = self.rows.iter().map(|(key, value)| 2 * key.len() + value.len()).sum();
+        rows + self.head.bytes() + self.members.iter().map(Cell::bytes).sum::<usize>()
+    }
+}
+
+/// A settlement, encoded outside the writer.
+pub(crate) struct PreparedSettlement {
+    key: ConversationKey,
+    settled: u64,
+    cells: Vec<Cell>,
+    feed: Vec<Key>,
+    remove: bool,
+}
+
+impl PreparedSettlement {
+    pub(crate) fn new(settlement: &Settlement) -> Self {
+        let Settlement { key, head, members, feed, remove } = settlement;
+        let cells = head.iter().map(|head| Cell::head(key, head));
+        let cells = cells.chain(members.iter().map(|(user, record)| Cell::member(key, user, record))).collect();
+        let feed = feed.iter().map(|row| keys::row(key, row.seq, row.epoch, row.load)).collect();
+        let settled = head.as_ref().map_or(u64::MAX, |head| head.seq);
+        Self { key: key.clone(), settled, cells, feed, remove: *remove }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.cells.iter().map(Cell::bytes).sum::<usize>() + self.feed.iter().map(Vec::len).sum::<usize>() + 128
+    }
+
+    pub(crate) fn feeds(&self) -> bool {
+        !self.feed.is_empty()
+    }
+}
+
+impl Group<'_> {
+    /// Rows, head, members, feed and note: all or nothing, and only for the present owner. A former
+    /// owner's write would put a head there that the next owner did not see.
+    pub(crate) fn append(&mut self, append: Prepared) -> Result<()> {
+        let Prepared { key, instance, first, last, epoch, rows, head, members, effects } = append;
+        if !self.held.active(&instance) {
+            return Err(StoreError::Fenced(format!("instance {instance} is not active")));
+        }
+        let claimed = self.held.epochs.get(usize::from(key.shard().0)).copied().unwrap_or(0);
+        if epoch < claimed {
+            return Err(StoreError::Fenced(format!("epoch {epoch} of {key:?} is over: {claimed}")));
+        }
+        let old = self.get(Space::Cells, &head.key)?.map(|old| cell_watermark(&old)).transpose()?;
+        let end = old.map_or(Ok(0), |mark| decode_u64(&mark[..8]))?;
+        if first > end + 1 {
+            return Err(StoreError::Misused(format!("append to {key:?} at {first} after {end}")));
+        }
+        for (seq, (at, value)) in (first..).zip(rows) {
+            // A row that the head covers was fed with it.
+            if seq > end {
+                self.feed(&key, &at);
+            }
+            self.put(Space::Log, at, value);
+        }
+        if old.is_none_or(|old| old < head.mark) {
+            self.put(Space::Cells, head.key, head.value);
+        }
+        for Cell { key, mark, value } in members {
+            self.grow(key, &mark, value)?;
+        }
+        if effects {
+            self.note(&instance, &key, last)?;
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, key: &ConversationKey, row_key: &[u8]) {
+        let partition = feed_partition(key);
+        let offset = &mut self.held.offsets[usize::from(partition)];
+        *offset += 1;
+        let (at, pointer) = (keys::feed(partition, *offset), encode_pointer(self.now_ms, row_key));
+        self.put(Space::Feed, at, pointer);
+        self.fed += 1;
+    }
+
+    pub(crate) fn settle(&mut self, instance: &InstanceId, settlements: Vec<PreparedSettlement>) -> Result<()> {
+        for PreparedSettlement { key, settled, cells, feed, remove } in settlements {
+            for Cell { key, mark, value } in cells {
+                self.grow(key, &mark, value)?;
+            }
+            for row_key in &feed {
+                self.feed(&key, row_key);
+            }
+            if remove {
+                let name = keys::journal(instance, Some(&key));
+                let noted = self.get(Space::System, &name)?.map(|value| decode_u64(&value)).transpose()?;
+                if noted.is_some_and(|noted| noted <= settled) {
+                    self.remove(Space::System, name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write_registers(&mut self, cells: Vec<Cell>) -> Result<()> {
+        for Cell { key, mark, value } in cells {
+            self.grow(key, &mark, value)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put_record(&mut self, key: Key, value: Bytes, if_absent: bool) -> Result<Option<Bytes>> {
+        if if_absent && let Some(there) = self.get(Space::Cells, &key)? {
+            return Ok(Some(there));
+        }
+        self.put(Space::Cells, key, value);
+        Ok(None)
+    }
+
+    pub(crate) fn commit_cursor(&mut self, group: &str, partition: u16, offset: u64) -> Result<()> {
+        let key = keys::feed_cursor(group, partition);
+        let old = self.get(Space::System, &key)?.map_or(Ok(0), |value| decode_u64(&value))?;
+        if offset > old {
+            self.put(Space::System, key, encode_u64(offset));
+        }
+        Ok(())
+    }
+}

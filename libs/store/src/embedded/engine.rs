@@ -1,0 +1,172 @@
+//! fjall: the one place that knows the library.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
+
+use super::{
+    StoreConfig,
+    keys::{Key, Space},
+};
+use crate::{Result, StoreError};
+
+/// At most this many written memtables of one table may wait for the disk before commits wait too.
+/// The library waits at 4, without noticing that its workers died.
+const MAX_SEALED_MEMTABLES: usize = 2;
+
+/// One open database.
+pub(crate) struct Engine {
+    db: Database,
+    log: Keyspace,
+    cells: Keyspace,
+    feed: Keyspace,
+    system: Keyspace,
+}
+
+/// One change of a commit; without a value the key is removed.
+pub(crate) struct Put {
+    pub space: Space,
+    pub key: Key,
+    pub value: Option<Bytes>,
+}
+
+/// Why a commit failed.
+#[derive(Debug)]
+pub(crate) enum CommitError {
+    /// The disk had no room: opening again, once there is some, is safe.
+    NoSpace(String),
+    /// The library gave up earlier, in one of its own threads.
+    GaveUp(String),
+    /// The disk failed: what the page cache now shows may not be on it.
+    Disk(String),
+}
+
+pub(crate) fn unavailable(error: &fjall::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+impl Engine {
+    pub(crate) fn open(path: &Path, config: &StoreConfig) -> Result<Self> {
+        let open = || {
+            let db = Database::builder(path)
+                .cache_size(config.cache_bytes)
+                .max_journaling_size(config.max_journal_bytes.max(64 * 1024 * 1024))
+                .worker_threads(config.worker_threads.max(1))
+                .manual_journal_persist(true)
+                .open()?;
+            let table = |space: Space| {
+                let options = || KeyspaceCreateOptions::default().max_memtable_size(config.memtable_bytes);
+                db.keyspace(space.name(), options)
+            };
+            let (log, cells) = (table(Space::Log)?, table(Space::Cells)?);
+            let (feed, system) = (table(Space::Feed)?, table(Space::System)?);
+            Ok(Self { db, log, cells, feed, system })
+        };
+        open().map_err(|error: fjall::Error| match error {
+            fjall::Error::JournalRecovery(_) | fjall::Error::Unrecoverable | fjall::Error::InvalidTag(_) => {
+                let path = path.display();
+                StoreError::Damaged(format!("the journal in {path} is damaged ({error}): restore a backup"))
+            }
+            fjall::Error::Locked => StoreError::Unavailable(format!("{} is in use", path.display())),
+            error => StoreError::Unavailable(format!("{} does not open: {error}", path.display())),
+        })
+    }
+
+    fn table(&self, space: Space) -> &Keyspace {
+        match space {
+            Space::Log => &self.log,
+            Space::Cells => &self.cells,
+            Space::Feed => &self.feed,
+            Space::System => &self.system,
+        }
+    }
+
+    /// The latest value: for the writer, which is the only one to change it.
+    pub(crate) fn latest(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
+        let value = self.table(space).get(key).map_err(|error| unavailable(&error))?;
+        Ok(value.map(Bytes::from))
+    }
+
+    /// A view in which each commit is whole or absent.
+    pub(crate) fn view(&self) -> View<'_> {
+        View { engine: self, snapshot: self.db.snapshot() }
+    }
+
+    /// Writes all or nothing. With `sync` it is on disk, and only then visible, when this returns.
+    pub(crate) fn commit(&self, puts: Vec<Put>, sync: bool) -> Result<(), CommitError> {
+        let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
+        let mut batch = self.db.batch().durability(Some(mode));
+        for Put { space, key, value } in puts {
+            match value {
+                Some(value) => batch.insert(self.table(space), key, value),
+                None => batch.remove(self.table(space), key),
+            }
+        }
+        batch.commit().map_err(|error| sort_error(&error))
+    }
+
+    /// Puts everything on disk that was written.
+    pub(crate) fn sync(&self) -> Result<(), CommitError> {
+        self.db.persist(PersistMode::SyncData).map_err(|error| sort_error(&error))
+    }
+
+    /// False while tables wait to be written and commits should, too.
+    pub(crate) fn has_room(&self) -> bool {
+        Space::ALL.iter().all(|space| self.table(*space).sealed_memtable_count() <= MAX_SEALED_MEMTABLES)
+    }
+
+    /// Whether the library still takes writes.
+    pub(crate) fn alive(&self) -> Result<(), CommitError> {
+        self.db.persist(PersistMode::Buffer).map_err(|error| sort_error(&error))
+    }
+}
+
+fn sort_error(error: &fjall::Error) -> CommitError {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let text = error.to_string();
+    match error {
+        fjall::Error::Io(io) if matches!(io.kind(), StorageFull | QuotaExceeded) => CommitError::NoSpace(text),
+        fjall::Error::Io(_) => CommitError::Disk(text),
+        _ => CommitError::GaveUp(text),
+    }
+}
+
+/// A consistent view of all tables.
+pub(crate) struct View<'a> {
+    engine: &'a Engine,
+    snapshot: Snapshot,
+}
+
+impl View<'_> {
+    pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
+        let value = self.snapshot.get(self.engine.table(space), key).map_err(|error| unavailable(&error))?;
+        Ok(value.map(Bytes::from))
+    }
+
+    /// Keys from `from` to `to`, both included, ascending; from the other end with `next_back`.
+    pub(crate) fn range(
+        &self,
+        space: Space,
+        from: Key,
+        to: Key,
+    ) -> impl DoubleEndedIterator<Item = Result<(Bytes, Bytes)>> + use<> {
+        let empty = from > to;
+        // A range that ends before it begins is a panic in the library's maps.
+        let (from, to) = if empty { (Key::new(), Key::new()) } else { (from, to) };
+        let span = self.snapshot.range(self.engine.table(space), from..=to);
+        span.filter(move |_| !empty).map(|guard| {
+            let (key, value) = guard.into_inner().map_err(|error| unavailable(&error))?;
+            Ok((Bytes::from(key), Bytes::from(value)))
+        })
+    }
+
+    /// Everything with this prefix, ascending.
+    pub(crate) fn prefix(
+        &self,
+        space: Space,
+        prefix: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Result<(Bytes, Bytes)>> + use<> {
+        self.range(space, prefix.to_vec(), super::keys::after_prefix(prefix))
+    }
+}
