@@ -1,49 +1,41 @@
 //! What is generated and committed: written again, or checked for drift.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result};
 
-use crate::process::answer;
-
-/// Reference pages that the program itself prints, and the arguments that make it do so.
-const PRINTED: [(&str, &[&str]); 2] =
-    [("docs/configuration.md", &["config", "docs"]), ("services/gateway/openapi.json", &["openapi"])];
-
-pub fn write(root: &Path, part: &str) -> Result<bool> {
-    from_source(root, part, &[])
+/// Generated code, and the pages and constants of the table of codes.
+///
+/// # Errors
+/// Cargo cannot be started.
+pub fn code(root: &Path, check: bool) -> Result<bool> {
+    package(root, "posthorn-codegen", &[&root.to_string_lossy()], check)
 }
 
-pub fn check(root: &Path, part: &str) -> Result<bool> {
-    from_source(root, part, &["--check"])
+/// Pages: of the table of codes, of the configuration, and of the crates. A check leaves out the last,
+/// which are not committed.
+///
+/// # Errors
+/// Cargo cannot be started.
+pub fn pages(root: &Path, check: bool) -> Result<bool> {
+    let codes = package(root, "posthorn-codegen", &[&root.to_string_lossy(), "errors"], check)?;
+    let configuration = package(root, "posthorn", &["config", "docs", "--root", &root.to_string_lossy()], check)?;
+    Ok(codes && configuration && (check || cargo(root, &["doc", "--workspace", "--no-deps"])?))
 }
 
-fn from_source(root: &Path, part: &str, flags: &[&str]) -> Result<bool> {
-    let mut cargo = Command::new("cargo");
-    cargo.args(["run", "--quiet", "--package", "posthorn-codegen", "--"]).arg(root).arg(part).args(flags);
-    Ok(cargo.current_dir(root).status().context("cargo cannot be started")?.success())
+fn package(root: &Path, name: &str, args: &[&str], check: bool) -> Result<bool> {
+    let mut words = vec!["run", "--quiet", "--package", name, "--"];
+    words.extend(args);
+    words.extend(check.then_some("--check"));
+    cargo(root, &words)
 }
 
-/// The pages that differ from what the built program prints.
-pub fn stale_pages(root: &Path, binary: &Path) -> Vec<String> {
-    let program = binary.to_string_lossy();
-    let mut stale = Vec::new();
-    for (page, args) in PRINTED {
-        if !root.join(page).exists() {
-            continue;
-        }
-        let kept = fs::read_to_string(root.join(page)).unwrap_or_default();
-        match answer(&program, args) {
-            Some(fresh) if fresh.trim() == kept.trim() => {}
-            Some(_) => stale.push(format!("{page} is out of date: posthorn {} > {page}", args.join(" "))),
-            None => stale.push(format!("{page}: `posthorn {}` fails", args.join(" "))),
-        }
-    }
-    stale
+fn cargo(root: &Path, args: &[&str]) -> Result<bool> {
+    let status = Command::new("cargo").args(args).current_dir(root).status();
+    Ok(status.context("cargo cannot be started")?.success())
 }
 
 /// The folder that cargo builds into.

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    generated::{built, stale_pages, target_dir},
+    generated::{built, target_dir},
     process::Step,
     report::{Entry, Kind, Report},
     setup,
@@ -32,11 +32,9 @@ pub fn run(root: &Path) -> Result<bool> {
     program(root, &mut report, "build of the generators", &mut all_targets(root))?;
     let mut codegen = Command::new(built(root, "posthorn-codegen"));
     program(root, &mut report, "generated code and docs", codegen.arg(root).arg("--check"))?;
-    own(&mut report, "printed reference pages", || {
-        let stale = stale_pages(root, &built(root, "posthorn"));
-        stale.iter().for_each(|page| println!("    {page}"));
-        Ok(stale.is_empty())
-    });
+    let mut posthorn = Command::new(built(root, "posthorn"));
+    posthorn.args(["config", "docs", "--check", "--root"]).arg(root);
+    program(root, &mut report, "pages of the configuration", &mut posthorn)?;
     let clippy = ["--workspace", "--all-targets", "--", "--deny", "warnings"];
     program(root, &mut report, "clippy", cargo(root, "clippy").args(clippy))?;
     let mut doc = cargo(root, "doc");

@@ -24,8 +24,8 @@ Tasks of this repository: `cargo xtask TASK`
   test [--skip STEP]...  install what the tests need, run all of them (`make test`)
   lint                   every check that is not a test, then what building and testing took
   tidy                   the rules of the house that no other tool knows
-  codegen [--check]      libs/proto/src/generated from proto/
-  docs [--check]         docs/errors.md and clients/web/js/codes.js from the table of codes
+  codegen [--check]      code from proto/; docs/errors.md and clients/web/js/codes.js from the table of codes
+  docs [--check]         the pages made from code, and the API documentation in target/doc
   sim [ARG]...           the deterministic simulation
   bench [ARG]...         durable sends a second, at the store and through WebSockets
   help                   this text
@@ -55,10 +55,10 @@ fn run(words: &[&str]) -> Result<bool> {
         ["sim", rest @ ..] => pass(&root, &["--manifest-path", "sim/Cargo.toml", "--target-dir", "target"], rest),
         ["bench", rest @ ..] => pass(&root, &["--package", "posthorn"], &[&["bench"], rest].concat()),
         ["tidy"] => tidy::run(&root),
-        ["codegen"] => generated::write(&root, "proto"),
-        ["codegen", "--check"] => generated::check(&root, "proto"),
-        ["docs"] => generated::write(&root, "errors"),
-        ["docs", "--check"] => generated::check(&root, "errors"),
+        ["codegen"] => generated::code(&root, false),
+        ["codegen", "--check"] => generated::code(&root, true),
+        ["docs"] => generated::pages(&root, false),
+        ["docs", "--check"] => generated::pages(&root, true),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");
             Ok(true)

@@ -1,4 +1,4 @@
-// Generated from libs/errors/src/table.rs by `cargo xtask docs`: do not edit.
+// Generated from libs/errors/src/table.rs by `cargo xtask codegen`: do not edit.
 
 /** Every error code: what a client may do about it. */
 export const CODES = Object.freeze({

@@ -12,7 +12,7 @@ const WEB: &str = "clients/web/js/codes.js";
 const HEAD: &str = "\
 # Error codes
 
-<!-- Generated from libs/errors/src/table.rs by `cargo xtask docs`. -->
+<!-- Generated from libs/errors/src/table.rs by `cargo xtask codegen`. -->
 
 A code is a word that never changes its meaning. The same word stands in a reply of the edge protocol,
 in the `code` of an HTTP problem (RFC 9457), in the `google.rpc.ErrorInfo` of a gRPC status and in the
@@ -76,7 +76,7 @@ fn page() -> String {
 
 fn constants() -> String {
     let mut text = String::from(
-        "// Generated from libs/errors/src/table.rs by `cargo xtask docs`: do not edit.\n\n\
+        "// Generated from libs/errors/src/table.rs by `cargo xtask codegen`: do not edit.\n\n\
          /** Every error code: what a client may do about it. */\nexport const CODES = Object.freeze({\n",
     );
     for &code in ALL {

@@ -53,7 +53,7 @@ fn compare(root: &Path, fresh: &Fresh) -> ExitCode {
     let mut stale = 0;
     for (name, text) in fresh {
         if fs::read_to_string(root.join(name)).unwrap_or_default() != *text {
-            eprintln!("{name} is out of date: run `cargo xtask codegen` and `cargo xtask docs`");
+            eprintln!("{name} is out of date: run `cargo xtask codegen`");
             stale += 1;
         }
     }
