@@ -13,6 +13,8 @@ mod ownership;
 mod queue;
 mod reads;
 mod space;
+#[cfg(test)]
+mod tests;
 mod trait_impl;
 mod trim;
 mod values;

@@ -3,6 +3,8 @@
 //! a crash takes back the rest. The same calls at the same times give the same results.
 
 mod state;
+#[cfg(test)]
+mod tests;
 mod trait_impl;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
