@@ -57,7 +57,7 @@ pub struct GatewayConfig {
     pub request_burst: u32,
     /// A user's connections together may ask this many times as much as one.
     pub user_factor: u32,
-    /// Refused requests in a row of bursts after which a connection counts as a flood.
+    /// This many times `request_burst` refusals, faster than `requests_per_s`, and a connection is ended as a flood.
     pub flood_factor: u32,
     /// Limit classes besides `default`, by the name in the token.
     pub classes: BTreeMap<String, LimitClass>,

@@ -51,8 +51,11 @@ impl Limits {
         })
     }
 
-    /// Counts a refusal for another reason than the rate.
+    /// Counts a refusal. A class without a limit is trusted not to mean harm by it.
     pub fn refuse(&mut self, failure: Failure, now_ms: u64) -> Excess {
+        if self.connection.is_none() {
+            return Excess::Refuse(failure);
+        }
         match self.refusals.take(now_ms) {
             Ok(()) => Excess::Refuse(failure),
             Err(wait) => {

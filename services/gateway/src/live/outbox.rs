@@ -316,7 +316,8 @@ mod tests {
 
     #[test]
     fn what_is_in_no_conversation_is_lost_as_everything_and_moments_as_nothing() {
-        let presence = Arc::new(Event::new(Frame::Presence(PresenceNow { user: "u".repeat(50), ..Default::default() }), 0));
+        let presence =
+            Arc::new(Event::new(Frame::Presence(PresenceNow { user: "u".repeat(50), ..Default::default() }), 0));
         let typing = Arc::new(Event::new(Frame::Typing(TypingNow { user: "u".repeat(50), ..Default::default() }), 0));
         let outbox = live(10);
         outbox.push_event(&typing);

@@ -220,11 +220,10 @@ mod tests {
         let mut numbers = Numbers::default();
         numbers.see("r1", 1);
         numbers.forget();
-        assert_eq!([numbers.see("r1", 40), numbers.see("r1", 41), numbers.see("r1", 43)], [
-            Seen::Next,
-            Seen::Next,
-            Seen::Hole
-        ]);
+        assert_eq!(
+            [numbers.see("r1", 40), numbers.see("r1", 41), numbers.see("r1", 43)],
+            [Seen::Next, Seen::Next, Seen::Hole]
+        );
         assert_eq!(numbers.see("r2", 7), Seen::Next);
     }
 }

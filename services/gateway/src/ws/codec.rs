@@ -61,7 +61,8 @@ fn decode_json(payload: &[u8]) -> Result<ClientFrame, Malformed> {
         return Err(Malformed::new(0, format_args!("nested deeper than {MAX_JSON_DEPTH}")));
     }
     serde_json::from_slice(payload).map_err(|error| {
-        let id = serde_json::from_slice::<OnlyId>(payload).map_or(0, |only| only.id);
+        let is_object = payload.trim_ascii_start().starts_with(b"{");
+        let id = serde_json::from_slice::<OnlyId>(payload).ok().filter(|_| is_object).map_or(0, |only| only.id);
         // The position is told, what stands there is not: it may be a secret.
         let why = if error.is_data() { "a field has the wrong type" } else { "not JSON" };
         Malformed::new(id, format_args!("{why} at line {} column {}", error.line(), error.column()))
@@ -170,5 +171,28 @@ mod tests {
     fn what_was_sent_never_comes_back_in_an_error() {
         let malformed = json(r#"{"id":1,"connect":{"token":"secret.token" oops}}"#).unwrap_err();
         assert!(!malformed.failure.message.contains("secret"), "{}", malformed.failure.message);
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoders_panic() {
+        let clock = posthorn_clock::Clock::simulated(11, 0);
+        let text = r#"{"id":3,"send":{"conversation":"lobby","after_seq":7,"mentions":["a"],"body":{"text":"hé"}}}"#;
+        let frame = json(text).unwrap().encode_to_vec();
+        for _ in 0..5_000 {
+            for (protocol, good) in [(Protocol::Json, text.as_bytes()), (Protocol::Proto, &frame)] {
+                let mut bytes = good.to_vec();
+                for _ in 0..=clock.below(4) {
+                    let at = usize::try_from(clock.below(bytes.len() as u64)).unwrap();
+                    match clock.below(3) {
+                        0 => bytes[at] = clock.random().to_be_bytes()[0],
+                        1 => bytes.truncate(at.max(1)),
+                        _ => bytes.extend_from_within(at..),
+                    }
+                }
+                if let Err(malformed) = decode(protocol, bytes.into()) {
+                    assert_eq!(malformed.failure.code, Code::MalformedFrame);
+                }
+            }
+        }
     }
 }

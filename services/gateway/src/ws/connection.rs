@@ -23,7 +23,7 @@ use super::{
 use crate::{
     Gateway,
     limits::{Limits, UserLimit},
-    live::{Connection, Item},
+    live::{Connection, Item, Order},
     service::Ticket,
 };
 
@@ -104,6 +104,12 @@ impl Serving {
         let expires_ms = greeted.connection.token.lock().expires_ms;
         timers.token(expires_ms, config.token_expiring_ms, gateway.clock().now_ms());
         greeted.connection.outbox.go_live(greeted.connected);
+        // What went to all connections while this one was being greeted holds for it too.
+        if gateway.deps.tasks.stopping().is_cancelled() {
+            greeted.connection.outbox.order(Order::End(Ending::server(Code::Draining)));
+        } else if gateway.is_draining() {
+            greeted.connection.outbox.order(Order::Leave(Code::Draining));
+        }
         gateway.metrics.connections.inc();
         Self {
             lanes: Lanes::new(config.max_append_items),

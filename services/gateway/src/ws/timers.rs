@@ -105,7 +105,7 @@ mod tests {
     async fn what_is_due_first_comes_first() {
         let config = GatewayConfig { ping_interval_ms: 25_000, max_connection_age_ms: 4_000_000, ..Default::default() };
         let mut timers = timers(&config);
-        timers.token(1_000_000 + 70_000, 60_000, 1_000_000);
+        timers.token(1_000_000 + 200_000, 60_000, 1_000_000);
         let start = Instant::now();
         let mut seen = Vec::new();
         while seen.len() < 3 {
@@ -113,7 +113,7 @@ mod tests {
             let due = timers.take_due().unwrap();
             seen.push((due, start.elapsed().as_millis()));
         }
-        assert_eq!(seen, [(Due::TokenExpiring, 10_000), (Due::Ping, 25_000), (Due::TokenExpired, 70_000)]);
+        assert_eq!(seen, [(Due::Ping, 25_000), (Due::TokenExpiring, 140_000), (Due::TokenExpired, 200_000)]);
     }
 
     #[tokio::test(start_paused = true)]

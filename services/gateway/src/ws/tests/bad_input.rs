@@ -175,7 +175,7 @@ async fn a_storm_of_logins_is_refused_with_a_delay_and_spares_the_resumes() {
 async fn ten_thousand_pending_requests_are_refused_beyond_the_bound() {
     let (gateway, script) = gateway(quick());
     *script.append_ms.lock() = 1_000;
-    let mut peer = Peer::connected(&gateway, "bot!").await;
+    let peer = Peer::connected(&gateway, "bot!").await;
     let (mut sender, mut receiver) = peer.0.split();
     let send = async {
         for id in 2..10_002 {
@@ -221,6 +221,8 @@ async fn who_does_not_listen_to_refusals_is_a_flood() {
     assert_eq!(close, closed(4420, "flood"));
     let pongs = frames.iter().filter(|frame| matches!(frame.frame, Some(Frame::Pong(_)))).count();
     assert_eq!(pongs, gateway.config().request_burst as usize - 1 + 1);
-    let Some(ServerFrame { frame: Some(Frame::Error(last)), .. }) = frames.last() else { panic!("{:?}", frames.last()) };
+    let Some(ServerFrame { frame: Some(Frame::Error(last)), .. }) = frames.last() else {
+        panic!("{:?}", frames.last())
+    };
     assert!(last.code == "flood" && last.retry_after_ms >= 1_000);
 }

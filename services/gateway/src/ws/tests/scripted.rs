@@ -13,9 +13,8 @@ use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client::Sent,
     internal::{
-        AppendReply, AppendRequest, AppendResult, AuthenticateReply, AuthenticateRequest, ConnectReply,
-        ConnectRequest, DescribeReply, DescribeRequest, DisconnectReply, DisconnectRequest, Publication,
-        append_result,
+        AppendReply, AppendRequest, AppendResult, AuthenticateReply, AuthenticateRequest, ConnectReply, ConnectRequest,
+        DescribeReply, DescribeRequest, DisconnectReply, DisconnectRequest, Publication, append_result,
     },
 };
 use posthorn_rpc::{Link, Rpc, RpcConfig};
@@ -108,8 +107,10 @@ impl Script {
             }
             "Append" => unary(request, async |r| self.append(r).await).await,
             "Describe" => {
-                unary(request, async |_: DescribeRequest| Ok(DescribeReply { generation: 1, ..DescribeReply::default() }))
-                    .await
+                unary(request, async |_: DescribeRequest| {
+                    Ok(DescribeReply { generation: 1, ..DescribeReply::default() })
+                })
+                .await
             }
             _ => Status::unimplemented("not in the script").into_http(),
         }
@@ -148,7 +149,7 @@ where
 #[derive(Clone)]
 struct Scripted(Arc<Script>);
 
-impl tower::Service<Request<Body>> for Scripted {
+impl tower::Service<Request<axum::body::Body>> for Scripted {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -157,9 +158,9 @@ impl tower::Service<Request<Body>> for Scripted {
         task::Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<axum::body::Body>) -> Self::Future {
         let script = self.0.clone();
-        Box::pin(async move { Ok(script.call(request).await) })
+        Box::pin(async move { Ok(script.call(request.map(Body::new)).await) })
     }
 }
 
