@@ -38,7 +38,7 @@ pub struct GatewayConfig {
     pub max_page_bytes: u64,
     /// Entries looked at for one page of messages.
     pub max_scan_entries: u32,
-    /// Sends to one conversation that go out in one append.
+    /// Sends to one conversation that go out in one append, 64 at most.
     pub max_append_items: usize,
     /// How long before its end a token's holder is told.
     pub token_expiring_ms: u64,

@@ -189,9 +189,9 @@ impl Serving {
         self.gateway.metrics.ended(code, by);
         if matches!(&ending, Ending::Server(failure) if failure.code == Code::SlowConsumer) {
             self.gateway.metrics.slow_consumers.inc();
-        } else if matches!(ending, Ending::Server(_)) && !self.flushing {
+        } else if matches!(ending, Ending::Server(_)) {
             // What was queued before goes out before; a socket that takes no more loses it.
-            let _ = self.write();
+            while !self.flushing && self.connection.outbox.bytes() > 0 && self.write().is_ok() {}
         }
         let left = self.connection.outbox.end();
         self.gateway.metrics.queue_changed(-i64::try_from(left).unwrap_or(i64::MAX));

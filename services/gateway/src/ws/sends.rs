@@ -12,6 +12,8 @@ use crate::sends::Checked;
 
 /// Bodies of one append, bytes.
 const MAX_BATCH_BYTES: usize = 512 * 1024;
+/// The routing service takes no more in one append.
+const MAX_ITEMS: usize = 64;
 
 pub(super) struct Waiting {
     /// The request's.
@@ -43,7 +45,7 @@ struct Lane {
 
 impl Lanes {
     pub fn new(max_items: usize) -> Self {
-        Self { max_items: max_items.max(1), lanes: HashMap::new() }
+        Self { max_items: max_items.clamp(1, MAX_ITEMS), lanes: HashMap::new() }
     }
 
     /// The batch to append now, if none is in flight for this conversation.

@@ -4,6 +4,7 @@ mod bad_input;
 mod lifetime;
 mod live;
 mod scripted;
+mod upgrade;
 
 use std::sync::Arc;
 
