@@ -1,0 +1,18 @@
+//! The session service: who somebody is (tenants, users, keys, tokens, revocations) and where they are
+//! (connections, presence). One place verifies tokens and keys, for every transport.
+
+pub mod config;
+mod connections;
+mod error;
+pub mod grpc;
+mod keys;
+mod metrics;
+mod people;
+mod records;
+mod resume;
+mod revocations;
+mod service;
+mod tokens;
+
+pub use config::SessionConfig;
+pub use service::{SessionDeps, SessionService};

@@ -1,0 +1,39 @@
+//! `[session]`: bounds of identity and presence, by name and unit.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionConfig {
+    /// Longest token that is looked at.
+    pub max_token_bytes: usize,
+    /// By how much a token's times may be off.
+    pub leeway_ms: u64,
+    /// Live signing keys of a tenant.
+    pub max_signing_keys: usize,
+    /// Longest life of a token that this service mints.
+    pub max_token_ttl_s: u64,
+    /// Life of a resume token.
+    pub resume_ttl_ms: u64,
+    /// How long a user stays online after their last connection.
+    pub presence_grace_ms: u64,
+    /// Users in one lookup.
+    pub max_lookup_users: usize,
+    /// Users that one connection may watch.
+    pub max_watched_users: usize,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            max_token_bytes: 8 * 1024,
+            leeway_ms: 5_000,
+            max_signing_keys: 8,
+            max_token_ttl_s: 30 * 86_400,
+            resume_ttl_ms: 86_400_000,
+            presence_grace_ms: 10_000,
+            max_lookup_users: 20_000,
+            max_watched_users: 1_000,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Who is connected where, and what those who watch them are told.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use posthorn_clock::sleep;
+use posthorn_core::{TenantId, UserId, UserKey};
+use posthorn_errors::{Code, Failure};
+use posthorn_presence::{ConnectionRef, PresenceError};
+use posthorn_proto::{
+    client::{PresenceNow, Status},
+    internal::{ConnectRequest, GatewayConnections, Table, WatchRequest, publication::What},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{error::bad_id, service::SessionService};
+
+#[derive(Serialize, Deserialize)]
+struct LastSeen {
+    at_ms: u64,
+}
+
+fn key_of(tenant: &str, user: &str) -> Result<UserKey, Failure> {
+    let tenant = TenantId::new(tenant).map_err(|error| bad_id(&error))?;
+    Ok(UserKey { tenant, user: UserId::new(user).map_err(|error| bad_id(&error))? })
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn presence(error: PresenceError) -> Failure {
+    Failure::new(Code::Unavailable, error.to_string())
+}
+
+impl SessionService {
+    /// Registered when this returns: (session, resume token).
+    pub async fn connect(self: &Arc<Self>, request: ConnectRequest) -> Result<(String, String), Failure> {
+        let user = key_of(&request.tenant, &request.user)?;
+        let at = ConnectionRef { gateway: request.gateway, connection: request.connection };
+        let first = self.presence.register(&user, &request.device, &at).await.map_err(presence)?;
+        self.metrics.connections.inc();
+        let was_leaving = self.leaving.lock().remove(&user).is_some();
+        if first && !was_leaving {
+            self.metrics.transition("online");
+            let (service, user) = (Arc::clone(self), user.clone());
+            self.tasks.background("presence", async move { service.tell_watchers(&user, Status::Online, 0).await });
+        }
+        let session =
+            if request.session.is_empty() { self.clock.uuid_v4().simple().to_string() } else { request.session };
+        let resume = self.resume_token(&request.tenant, &request.user, &request.device, &session);
+        Ok((session, resume))
+    }
+
+    /// The user stays online for the grace: whoever comes back within it never was away.
+    pub async fn disconnect(self: &Arc<Self>, tenant: &str, user: &str, at: ConnectionRef) -> Result<(), Failure> {
+        let user = key_of(tenant, user)?;
+        let last = self.presence.unregister(&user, &at).await.map_err(presence)?;
+        self.metrics.connections.dec();
+        if last {
+            self.leave(user);
+        }
+        Ok(())
+    }
+
+    /// A gateway that is gone: its users leave.
+    #[allow(dead_code, reason = "called by the sweep of dead gateways where there are several")]
+    pub async fn drop_gateway(self: &Arc<Self>, gateway: &str) -> Result<(), Failure> {
+        for user in self.presence.drop_gateway(gateway).await.map_err(presence)? {
+            self.leave(user);
+        }
+        Ok(())
+    }
+
+    fn leave(self: &Arc<Self>, user: UserKey) {
+        let ticket = self.clock.random();
+        self.leaving.lock().insert(user.clone(), ticket);
+        let (service, seen_ms) = (Arc::clone(self), self.clock.now_ms());
+        let stopping = self.tasks.stopping();
+        self.tasks.background("presence grace", async move {
+            tokio::select! {
+                () = sleep(Duration::from_millis(service.config.presence_grace_ms)) => {}
+                () = stopping.cancelled() => {}
+            }
+            let still_gone = {
+                let mut leaving = service.leaving.lock();
+                let gone = leaving.get(&user) == Some(&ticket);
+                if gone {
+                    leaving.remove(&user);
+                }
+                gone
+            };
+            if still_gone {
+                service.went_offline(&user, seen_ms).await;
+            }
+        });
+    }
+
+    async fn went_offline(&self, user: &UserKey, at_ms: u64) {
+        self.metrics.transition("offline");
+        let (tenant, name) = (user.tenant.as_str(), user.user.as_str());
+        if let Err(failure) = self.records.put(Table::LastSeen, tenant, name, &LastSeen { at_ms }).await {
+            tracing::warn!(%failure, "last-seen was not written");
+        }
+        self.tell_watchers(user, Status::Offline, at_ms).await;
+    }
+
+    async fn tell_watchers(&self, user: &UserKey, status: Status, last_seen_ms: u64) {
+        let watchers = match self.presence.watchers(user).await {
+            Ok(watchers) => watchers,
+            Err(error) => {
+                tracing::warn!(%error, "watchers of a user are unknown");
+                return;
+            }
+        };
+        let now = PresenceNow { user: (&user.user).into(), status: status.into(), last_seen_ms };
+        for gateway in by_gateway(watchers) {
+            let subject = format!("gateway.{}", gateway.gateway);
+            self.publish(&subject, user.tenant.as_str(), gateway.connections, What::Presence(now.clone())).await;
+        }
+    }
+
+    /// The connections of these users, by gateway.
+    pub async fn lookup(&self, tenant: &str, users: &[String]) -> Result<Vec<GatewayConnections>, Failure> {
+        if users.len() > self.config.max_lookup_users {
+            return Err(Failure::plain(Code::Overloaded).limit("session.max_lookup_users"));
+        }
+        let tenant = TenantId::new(tenant).map_err(|error| bad_id(&error))?;
+        let key = |user: &String| {
+            let user = UserId::new(user).map_err(|error| bad_id(&error))?;
+            Ok(UserKey { tenant: tenant.clone(), user })
+        };
+        let users = users.iter().map(key).collect::<Result<Vec<_>, Failure>>()?;
+        Ok(by_gateway(self.presence.lookup(&users).await.map_err(presence)?))
+    }
+
+    /// Replaces what a connection watches; changes come to it from here on.
+    pub async fn watch(&self, request: WatchRequest) -> Result<Vec<PresenceNow>, Failure> {
+        if request.users.len() > self.config.max_watched_users {
+            return Err(Failure::plain(Code::TooManyWatched).limit("session.max_watched_users"));
+        }
+        let at = ConnectionRef { gateway: request.gateway, connection: request.connection };
+        let users = request.users.iter().map(|user| key_of(&request.tenant, user)).collect::<Result<Vec<_>, _>>()?;
+        self.presence.watch(&at, &users).await.map_err(presence)?;
+        self.presence_of(&request.tenant, &request.users).await
+    }
+
+    /// Now. Where the engine does not answer, `unknown` and not `offline`.
+    pub async fn presence_of(&self, tenant: &str, users: &[String]) -> Result<Vec<PresenceNow>, Failure> {
+        if users.len() > self.config.max_watched_users {
+            return Err(Failure::plain(Code::TooManyWatched).limit("session.max_watched_users"));
+        }
+        let keys = users.iter().map(|user| key_of(tenant, user)).collect::<Result<Vec<_>, _>>()?;
+        let online = self.presence.online(&keys).await;
+        let mut now = Vec::with_capacity(users.len());
+        for (at, user) in users.iter().enumerate() {
+            let leaving = self.leaving.lock().contains_key(&keys[at]);
+            let status = match &online {
+                Ok(online) if online[at] || leaving => Status::Online,
+                Ok(_) => Status::Offline,
+                Err(_) => Status::Unknown,
+            };
+            let seen: Option<LastSeen> = match status {
+                Status::Online => None,
+                _ => self.records.get(Table::LastSeen, tenant, user).await?,
+            };
+            let last_seen_ms = seen.map_or(0, |seen| seen.at_ms);
+            now.push(PresenceNow { user: user.clone(), status: status.into(), last_seen_ms });
+        }
+        Ok(now)
+    }
+}
+
+fn by_gateway(connections: Vec<ConnectionRef>) -> Vec<GatewayConnections> {
+    let mut gateways: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for at in connections {
+        match gateways.get_mut(&at.gateway) {
+            Some(connections) => connections.push(at.connection),
+            None => drop(gateways.insert(at.gateway, vec![at.connection])),
+        }
+    }
+    gateways.into_iter().map(|(gateway, connections)| GatewayConnections { gateway, connections }).collect()
+}

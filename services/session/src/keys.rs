@@ -1,0 +1,171 @@
+//! Tenants and their keys. Signing keys verify people's tokens; API keys identify backends and
+//! operators. Of an API key only its hash is kept.
+
+use std::{collections::HashMap, sync::Arc};
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use parking_lot::RwLock;
+use posthorn_core::TenantId;
+use posthorn_errors::{Code, Failure};
+use posthorn_proto::internal::{KeyScope, Table};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{bad_id, invalid, unauthenticated},
+    service::SessionService,
+};
+
+/// The key with which a tenant's tokens are minted here.
+pub const MINTED: &str = "minted";
+/// Tenant of the operator's keys: no tenant id has this form.
+const OPERATOR: &str = "~";
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct SigningKey {
+    pub algorithm: String,
+    /// Base64: the secret (HS256), else a PEM public key.
+    pub key: String,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// Base64 of SHA-256 of the secret.
+    hash: String,
+    operator: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Tenant {
+    created_ms: u64,
+}
+
+/// A signing key that is ready for use.
+pub struct Verifier {
+    pub id: String,
+    pub algorithm: Algorithm,
+    pub key: DecodingKey,
+}
+
+/// Keys by tenant, read once and kept: this service is the only one that writes them.
+#[derive(Default)]
+pub struct Keys {
+    verifiers: RwLock<HashMap<String, Arc<Vec<Verifier>>>>,
+}
+
+impl Verifier {
+    /// The algorithm is bound to the key: a token's header never chooses it.
+    fn new(id: &str, key: &SigningKey) -> Result<Self, Failure> {
+        let bytes = URL_SAFE_NO_PAD.decode(&key.key).map_err(|_| Failure::new(Code::DataLoss, "a signing key"))?;
+        let bad = |_| invalid("`key` is not a PEM public key of this algorithm");
+        let (algorithm, decoding) = match key.algorithm.as_str() {
+            "HS256" if bytes.len() >= 32 => (Algorithm::HS256, DecodingKey::from_secret(&bytes)),
+            "HS256" => return Err(invalid("`key` must have at least 32 bytes for HS256")),
+            "RS256" => (Algorithm::RS256, DecodingKey::from_rsa_pem(&bytes).map_err(bad)?),
+            "ES256" => (Algorithm::ES256, DecodingKey::from_ec_pem(&bytes).map_err(bad)?),
+            "EdDSA" => (Algorithm::EdDSA, DecodingKey::from_ed_pem(&bytes).map_err(bad)?),
+            _ => return Err(invalid("`algorithm` must be HS256, RS256, ES256 or EdDSA")),
+        };
+        Ok(Self { id: id.to_owned(), algorithm, key: decoding })
+    }
+}
+
+impl SessionService {
+    /// Creates the tenant with a key to mint tokens with. True if it was there.
+    pub async fn create_tenant(&self, tenant: &str) -> Result<bool, Failure> {
+        let tenant = TenantId::new(tenant).map_err(|error| bad_id(&error))?;
+        let secret = self.secret();
+        let minted = SigningKey { algorithm: "HS256".into(), key: URL_SAFE_NO_PAD.encode(secret) };
+        self.records.put_if_absent(Table::SigningKeys, tenant.as_str(), MINTED, &minted).await?;
+        let record = Tenant { created_ms: self.clock.now_ms() };
+        let existed = self.records.put_if_absent(Table::Tenants, tenant.as_str(), "tenant", &record).await?;
+        self.keys.verifiers.write().remove(tenant.as_str());
+        Ok(existed.is_some())
+    }
+
+    async fn known_tenant(&self, tenant: &str) -> Result<TenantId, Failure> {
+        let id = TenantId::new(tenant).map_err(|error| bad_id(&error))?;
+        let found: Option<Tenant> = self.records.get(Table::Tenants, tenant, "tenant").await?;
+        found.map(|_| id).ok_or_else(|| Failure::new(Code::NotFound, "no such tenant"))
+    }
+
+    pub async fn add_signing_key(&self, tenant: &str, id: &str, algorithm: &str, key: &[u8]) -> Result<(), Failure> {
+        let tenant = self.known_tenant(tenant).await?;
+        if id.is_empty() || id.len() > 64 || id == MINTED {
+            return Err(invalid("`key_id` must be 1 to 64 characters, and not `minted`"));
+        }
+        let record = SigningKey { algorithm: algorithm.to_owned(), key: URL_SAFE_NO_PAD.encode(key) };
+        Verifier::new(id, &record)?;
+        let there = self.verifiers(tenant.as_str()).await?;
+        if there.len() >= self.config.max_signing_keys && !there.iter().any(|verifier| verifier.id == id) {
+            return Err(Failure::plain(Code::Overloaded).limit("session.max_signing_keys"));
+        }
+        self.records.put(Table::SigningKeys, tenant.as_str(), id, &record).await?;
+        self.keys.verifiers.write().remove(tenant.as_str());
+        Ok(())
+    }
+
+    /// The tenant's keys; none for a tenant that does not exist.
+    pub(crate) async fn verifiers(&self, tenant: &str) -> Result<Arc<Vec<Verifier>>, Failure> {
+        if let Some(known) = self.keys.verifiers.read().get(tenant) {
+            return Ok(Arc::clone(known));
+        }
+        let records: Vec<(String, SigningKey)> = self.records.of_tenant(Table::SigningKeys, tenant).await?;
+        let verifiers = records.iter().map(|(id, key)| Verifier::new(id, key)).collect::<Result<Vec<_>, _>>()?;
+        let verifiers = Arc::new(verifiers);
+        // Names of tenants that do not exist come from outside: nothing is kept for them.
+        if !verifiers.is_empty() {
+            self.keys.verifiers.write().insert(tenant.to_owned(), Arc::clone(&verifiers));
+        }
+        Ok(verifiers)
+    }
+
+    /// `ph_{tenant}.{id}.{secret}`, told once; an operator key has `~` for its tenant.
+    pub async fn create_api_key(&self, tenant: &str, scope: KeyScope) -> Result<(String, String), Failure> {
+        let operator = match scope {
+            KeyScope::Operator => true,
+            KeyScope::Tenant => false,
+            KeyScope::Unspecified => return Err(invalid("`scope` is missing")),
+        };
+        let owner = if operator { OPERATOR.to_owned() } else { (&self.known_tenant(tenant).await?).into() };
+        let id = self.clock.uuid_v4().simple().to_string();
+        let secret = URL_SAFE_NO_PAD.encode(self.secret());
+        let record = ApiKey { hash: hash_of(&secret), operator };
+        self.records.put(Table::ApiKeys, &owner, &id, &record).await?;
+        Ok((format!("ph_{owner}.{id}.{secret}"), id))
+    }
+
+    pub async fn revoke_api_key(&self, tenant: &str, id: &str) -> Result<(), Failure> {
+        let owner = if tenant.is_empty() { OPERATOR } else { tenant };
+        self.records.delete(Table::ApiKeys, owner, id).await
+    }
+
+    /// (scope, tenant, key id)
+    pub async fn authenticate_key(&self, key: &str) -> Result<(KeyScope, String, String), Failure> {
+        let bad = || unauthenticated("the key is not valid");
+        if key.len() > self.config.max_token_bytes {
+            return Err(bad());
+        }
+        // From the right: a tenant's slug may have dots, id and secret have none.
+        let mut parts = key.strip_prefix("ph_").ok_or_else(bad)?.rsplitn(3, '.');
+        let (Some(secret), Some(id), Some(owner)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(bad());
+        };
+        let found: Option<ApiKey> = self.records.get(Table::ApiKeys, owner, id).await?;
+        let record = found.ok_or_else(bad)?;
+        verify_slices_are_equal(record.hash.as_bytes(), hash_of(secret).as_bytes()).map_err(|_| bad())?;
+        let scope = if record.operator { KeyScope::Operator } else { KeyScope::Tenant };
+        Ok((scope, if record.operator { String::new() } else { owner.to_owned() }, id.to_owned()))
+    }
+
+    fn secret(&self) -> [u8; 32] {
+        let mut secret = [0; 32];
+        self.clock.fill(&mut secret);
+        secret
+    }
+}
+
+fn hash_of(secret: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, secret.as_bytes()))
+}

@@ -1,0 +1,77 @@
+//! One session instance.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, OnceLock},
+};
+
+use aws_lc_rs::hmac;
+use parking_lot::Mutex;
+use posthorn_bus::Bus;
+use posthorn_clock::Clock;
+use posthorn_core::UserKey;
+use posthorn_errors::Failure;
+use posthorn_presence::Presence;
+use posthorn_rpc::StorageClient;
+use posthorn_tasks::Tasks;
+use posthorn_telemetry::Metrics;
+
+use crate::{SessionConfig, keys::Keys, metrics::SessionMetrics, records::Records, resume::load_key};
+
+/// What an instance is made of.
+pub struct SessionDeps {
+    pub config: SessionConfig,
+    pub storage: StorageClient,
+    pub presence: Arc<dyn Presence>,
+    pub bus: Arc<dyn Bus>,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub tasks: Tasks,
+}
+
+pub struct SessionService {
+    pub(crate) config: SessionConfig,
+    pub(crate) records: Records,
+    pub(crate) presence: Arc<dyn Presence>,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: SessionMetrics,
+    pub(crate) tasks: Tasks,
+    pub(crate) keys: Keys,
+    pub(crate) instance: String,
+    pub(crate) resume_key: OnceLock<hmac::Key>,
+    /// Users within their grace, with the ticket of the leave that began it.
+    pub(crate) leaving: Mutex<HashMap<UserKey, u64>>,
+    /// Last number per subject.
+    pub(crate) numbers: tokio::sync::Mutex<BTreeMap<String, u64>>,
+}
+
+impl SessionService {
+    #[must_use]
+    pub fn new(deps: SessionDeps) -> Arc<Self> {
+        Arc::new(Self {
+            config: deps.config,
+            records: Records(deps.storage),
+            presence: deps.presence,
+            bus: deps.bus,
+            metrics: SessionMetrics::new(&deps.metrics),
+            tasks: deps.tasks,
+            keys: Keys::default(),
+            instance: deps.clock.uuid_v4().simple().to_string(),
+            clock: deps.clock,
+            resume_key: OnceLock::new(),
+            leaving: Mutex::default(),
+            numbers: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Reads what it needs before it can answer.
+    pub async fn load(&self) -> Result<(), Failure> {
+        let mut fresh = [0; 32];
+        self.clock.fill(&mut fresh);
+        let key = load_key(&self.records, fresh).await?;
+        // A second load finds the same key.
+        let _ = self.resume_key.set(key);
+        Ok(())
+    }
+}

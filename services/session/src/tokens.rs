@@ -1,0 +1,161 @@
+//! People's tokens: JWTs (RFC 7519) signed by the application's backend, or minted here for it.
+
+use jsonwebtoken::{EncodingKey, Header, Validation, dangerous::insecure_decode_claims, decode, decode_header, encode};
+use posthorn_core::{DeviceId, TenantId, UserId};
+use posthorn_errors::{Code, Failure};
+use posthorn_proto::internal::{AuthenticateReply, Table};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{bad_id, invalid, unauthenticated},
+    keys::{MINTED, SigningKey, Verifier},
+    service::SessionService,
+};
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    tenant: String,
+    sub: String,
+    #[serde(default)]
+    device: String,
+    /// Seconds since 1970; required.
+    exp: u64,
+    #[serde(default)]
+    iat: u64,
+    #[serde(default)]
+    nbf: u64,
+    #[serde(default)]
+    jti: String,
+    /// Limit class.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    limit: String,
+}
+
+/// Only to choose the key set: believed after the signature.
+#[derive(Deserialize)]
+struct Unverified {
+    tenant: String,
+}
+
+/// Longest accepted limit class or token id, in bytes.
+const MAX_NAME_BYTES: usize = 128;
+
+impl SessionService {
+    /// Who a token is of. The tenant claim selects the key set; only a key of that tenant verifies.
+    pub async fn authenticate(&self, token: &str, resume: &str) -> Result<AuthenticateReply, Failure> {
+        let result = self.verify(token, resume).await;
+        self.metrics.authenticated(match &result {
+            Ok(_) => "ok",
+            Err(failure) => failure.code.as_str(),
+        });
+        result
+    }
+
+    async fn verify(&self, token: &str, resume: &str) -> Result<AuthenticateReply, Failure> {
+        if token.is_empty() || token.len() > self.config.max_token_bytes {
+            return Err(unauthenticated("a token of at most `session.max_token_bytes` is needed"));
+        }
+        let bad = |_| unauthenticated("the token is not a signed JWT");
+        let header = decode_header(token).map_err(bad)?;
+        let unverified: Unverified = insecure_decode_claims(token).map_err(bad)?;
+        let tenant = TenantId::new(&unverified.tenant).map_err(|_| unauthenticated("the token names no tenant"))?;
+        let verifiers = self.verifiers(tenant.as_str()).await?;
+        let fits = |v: &&Verifier| v.algorithm == header.alg && header.kid.as_ref().is_none_or(|kid| *kid == v.id);
+        let claims = verifiers
+            .iter()
+            .filter(fits)
+            .find_map(|verifier| decode::<Claims>(token, &verifier.key, &signature_only(verifier)).ok())
+            .map(|token| token.claims)
+            .ok_or_else(|| unauthenticated("no key of the tenant verifies the token"))?;
+        self.accept(&claims, resume).await
+    }
+
+    async fn accept(&self, claims: &Claims, resume: &str) -> Result<AuthenticateReply, Failure> {
+        let (now, leeway) = (self.clock.now_ms(), self.config.leeway_ms);
+        let ms = |seconds: u64| seconds.saturating_mul(1_000);
+        if ms(claims.exp).saturating_add(leeway) <= now {
+            return Err(Code::TokenExpired.into());
+        }
+        if ms(claims.nbf.max(claims.iat)) > now.saturating_add(leeway) {
+            return Err(unauthenticated("the token is not valid yet"));
+        }
+        let bad = |what: &str| unauthenticated(&format!("the token's `{what}` is no valid id"));
+        let user = UserId::new(&claims.sub).map_err(|_| bad("sub"))?;
+        if user == UserId::system() {
+            return Err(bad("sub"));
+        }
+        let device = if claims.device.is_empty() { "default" } else { &claims.device };
+        let device = DeviceId::new(device).map_err(|_| bad("device"))?;
+        if claims.limit.len() > MAX_NAME_BYTES || claims.jti.len() > MAX_NAME_BYTES {
+            return Err(unauthenticated("a claim of the token is too long"));
+        }
+        let reply = AuthenticateReply {
+            tenant: claims.tenant.clone(),
+            user: (&user).into(),
+            device: (&device).into(),
+            expires_ms: ms(claims.exp),
+            limit_class: claims.limit.clone(),
+            token_id: claims.jti.clone(),
+            issued_ms: ms(claims.iat),
+            session: String::new(),
+        };
+        if self.revoked(&reply).await? {
+            return Err(Code::TokenRevoked.into());
+        }
+        let session = self.resumed(resume, &reply);
+        Ok(AuthenticateReply { session, ..reply })
+    }
+
+    /// A token of a user of the tenant, signed with the tenant's own key: (token, expiry in ms).
+    pub async fn mint(
+        &self,
+        tenant: &str,
+        user: &str,
+        device: &str,
+        ttl_s: u64,
+        limit_class: &str,
+    ) -> Result<(String, u64), Failure> {
+        let tenant = TenantId::new(tenant).map_err(|error| bad_id(&error))?;
+        let user = UserId::new(user).map_err(|error| bad_id(&error))?;
+        if user == UserId::system() {
+            return Err(invalid("`user`: `system` is the application itself"));
+        }
+        let device = if device.is_empty() { "default" } else { device };
+        let device = DeviceId::new(device).map_err(|error| bad_id(&error))?;
+        if !(1..=self.config.max_token_ttl_s).contains(&ttl_s) || limit_class.len() > MAX_NAME_BYTES {
+            return Err(invalid("`ttl_s` must be 1 to `session.max_token_ttl_s`"));
+        }
+        let key: SigningKey = self
+            .records
+            .get(Table::SigningKeys, tenant.as_str(), MINTED)
+            .await?
+            .ok_or_else(|| Failure::new(Code::NotFound, "no such tenant"))?;
+        let secret = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, &key.key)
+            .map_err(|_| Failure::new(Code::DataLoss, "a signing key"))?;
+        let iat = self.clock.now_ms() / 1_000;
+        let claims = Claims {
+            tenant: (&tenant).into(),
+            sub: (&user).into(),
+            device: (&device).into(),
+            exp: iat + ttl_s,
+            iat,
+            nbf: 0,
+            jti: self.clock.uuid_v4().simple().to_string(),
+            limit: limit_class.to_owned(),
+        };
+        let header = Header { kid: Some(MINTED.to_owned()), ..Header::default() };
+        let token = encode(&header, &claims, &EncodingKey::from_secret(&secret));
+        let token = token.map_err(|_| Failure::new(Code::Internal, "the token could not be signed"))?;
+        Ok((token, claims.exp * 1_000))
+    }
+}
+
+/// Times are checked against the service's own clock.
+fn signature_only(verifier: &Verifier) -> Validation {
+    let mut validation = Validation::new(verifier.algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.validate_aud = false;
+    validation
+}
