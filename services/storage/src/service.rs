@@ -1,30 +1,111 @@
-//! What the storage service can be asked, without its transport: the store, with ids checked and
-//! pages bounded.
+//! The calls: decode, bound, ask the store, encode.
 
 use std::sync::Arc;
 
-use posthorn_core::{ConversationId, ConversationKey, InvalidId, Shard, TenantId, UserId, UserKey};
-use posthorn_errors::{Code, Failure};
-use posthorn_store::{Page, ReadRange, Store};
+use bytes::Bytes;
+use posthorn_core::{ConversationId, ConversationKey, SHARDS, Shard, TenantId, UserId, UserKey};
+use posthorn_errors::Failure;
+use posthorn_proto::{
+    client,
+    internal::{self as wire, JournalRow, MemberRow, RegisterRow},
+};
+use posthorn_store::{Append, Durability, InstanceId, ReadRange, RecordKey, Settlement, Store, Table};
 
-use crate::error::failure;
+use crate::{
+    config::{
+        MAX_APPEND_BYTES, MAX_APPEND_ROWS, MAX_NAMES, MAX_PAGE_BYTES, MAX_PAGE_RECORDS, MAX_PAGE_ROWS, MAX_RECORD_BYTES,
+    },
+    error::{failure_of, invalid, too_many, unreadable},
+};
 
-/// Rows in one page of a read.
-pub const MAX_PAGE_ROWS: usize = 1_024;
-/// Bytes in one page of a read: well below what a link carries in one message.
-pub const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// Records in one page.
-pub const MAX_PAGE_RECORDS: usize = 1_000;
-/// Names, users or heads in one call.
-pub const MAX_NAMES: usize = 10_000;
+type Result<T> = std::result::Result<T, Failure>;
 
-/// What the service is made of.
+/// What the storage service is made of.
 pub struct StorageDeps {
     pub store: Arc<dyn Store>,
 }
 
+/// The storage service of one node.
 pub struct StorageService {
-    pub(crate) store: Arc<dyn Store>,
+    store: Arc<dyn Store>,
+}
+
+fn conversation(tenant: &str, conversation: &str) -> Result<ConversationKey> {
+    let tenant = TenantId::new(tenant).map_err(unreadable)?;
+    Ok(ConversationKey { tenant, conversation: ConversationId::new(conversation).map_err(unreadable)? })
+}
+
+fn user(tenant: &str, user: &str) -> Result<UserKey> {
+    let tenant = TenantId::new(tenant).map_err(unreadable)?;
+    Ok(UserKey { tenant, user: UserId::new(user).map_err(unreadable)? })
+}
+
+fn instance(name: String) -> Result<InstanceId> {
+    if name.is_empty() { Err(invalid("`instance` is missing")) } else { Ok(InstanceId(name)) }
+}
+
+fn shard(number: u32) -> Result<Shard> {
+    let shard = u16::try_from(number).ok().filter(|number| *number < SHARDS);
+    shard.map(Shard).ok_or_else(|| invalid("`shard` is out of range"))
+}
+
+fn shards(numbers: Vec<u32>) -> Result<Vec<Shard>> {
+    bounded("storage.max_names", numbers.len(), MAX_NAMES)?;
+    numbers.into_iter().map(shard).collect()
+}
+
+fn journal_rows(rows: Vec<JournalRow>) -> Result<Vec<ConversationKey>> {
+    bounded("storage.max_names", rows.len(), MAX_NAMES)?;
+    rows.iter().map(|row| conversation(&row.tenant, &row.conversation)).collect()
+}
+
+fn bounded(limit: &'static str, count: usize, max: usize) -> Result<()> {
+    if count > max { Err(too_many(limit, count, max)) } else { Ok(()) }
+}
+
+fn members(rows: Vec<MemberRow>) -> Result<Vec<(String, wire::MemberRecord)>> {
+    bounded("storage.max_names", rows.len(), MAX_NAMES)?;
+    let member = |row: MemberRow| {
+        UserId::new(&row.user).map_err(unreadable)?;
+        Ok((row.user, row.record.unwrap_or_default()))
+    };
+    rows.into_iter().map(member).collect()
+}
+
+fn rows(rows: &[wire::Row]) -> Result<()> {
+    bounded("storage.max_append_rows", rows.len(), MAX_APPEND_ROWS)?;
+    let size = |row: &wire::Row| row.envelope.len() + row.body.as_ref().map_or(0, Bytes::len);
+    bounded("storage.max_append_bytes", rows.iter().map(size).sum(), MAX_APPEND_BYTES)
+}
+
+fn record(table: i32, tenant: String, key: String) -> Result<RecordKey> {
+    if tenant.contains('\0') || tenant.len() > TenantId::MAX {
+        return Err(invalid("`tenant` is out of range"));
+    }
+    Ok(RecordKey { table: self::table(table)?, tenant, key })
+}
+
+fn table(number: i32) -> Result<Table> {
+    match wire::Table::try_from(number) {
+        Ok(wire::Table::Tenants) => Ok(Table::Tenants),
+        Ok(wire::Table::SigningKeys) => Ok(Table::SigningKeys),
+        Ok(wire::Table::ApiKeys) => Ok(Table::ApiKeys),
+        Ok(wire::Table::Users) => Ok(Table::Users),
+        Ok(wire::Table::Devices) => Ok(Table::Devices),
+        Ok(wire::Table::Revocations) => Ok(Table::Revocations),
+        Ok(wire::Table::Idempotency) => Ok(Table::Idempotency),
+        Ok(wire::Table::LastSeen) => Ok(Table::LastSeen),
+        Ok(wire::Table::Unspecified) | Err(_) => Err(invalid("`table` is none that this server knows")),
+    }
+}
+
+fn ids(instances: Vec<InstanceId>) -> Vec<String> {
+    instances.into_iter().map(|id| id.0).collect()
+}
+
+/// What the caller asked, within the bound; 0 asks for the bound.
+fn up_to(asked: usize, max: usize) -> usize {
+    if asked == 0 { max } else { asked.min(max) }
 }
 
 impl StorageService {
@@ -33,45 +114,197 @@ impl StorageService {
         Arc::new(Self { store: deps.store })
     }
 
-    /// A bounded page of a log.
-    pub(crate) async fn read(&self, key: &ConversationKey, mut range: ReadRange) -> Result<Page, Failure> {
-        range.limit = range.limit.clamp(1, MAX_PAGE_ROWS);
-        range.max_bytes = range.max_bytes.clamp(1, MAX_PAGE_BYTES);
-        if range.from > range.to {
-            return Ok(Page::default());
+    pub(crate) fn describe(&self) -> wire::DescribeReply {
+        let durability = match self.store.durability() {
+            Durability::Memory => client::Durability::Memory,
+            Durability::Quorum => client::Durability::Quorum,
+            Durability::Synced => client::Durability::Synced,
+        };
+        wire::DescribeReply {
+            generation: self.store.generation(),
+            durability: durability.into(),
+            driver: self.store.driver().to_owned(),
+            writable: self.store.writable(),
         }
-        self.store.read(key, range).await.map_err(|error| failure(&error))
     }
-}
 
-fn bad_id(error: &InvalidId) -> Failure {
-    Failure::new(Code::InvalidArgument, error.to_string())
-}
+    pub(crate) async fn register(&self, request: wire::RegisterRequest) -> Result<()> {
+        self.store.register(&instance(request.instance)?, &request.address).await.map_err(failure_of)
+    }
 
-pub(crate) fn tenant(text: &str) -> Result<TenantId, Failure> {
-    TenantId::new(text).map_err(|error| bad_id(&error))
-}
+    pub(crate) async fn check(&self, request: wire::CheckRequest) -> Result<bool> {
+        self.store.check(&instance(request.instance)?).await.map_err(failure_of)
+    }
 
-pub(crate) fn conversation_key(of: &str, conversation: &str) -> Result<ConversationKey, Failure> {
-    let conversation = ConversationId::new(conversation).map_err(|error| bad_id(&error))?;
-    Ok(ConversationKey { tenant: tenant(of)?, conversation })
-}
+    pub(crate) async fn fence(&self, request: wire::FenceRequest) -> Result<()> {
+        self.store.fence(&instance(request.instance)?).await.map_err(failure_of)
+    }
 
-pub(crate) fn user_key(of: &str, user: &str) -> Result<UserKey, Failure> {
-    let user = UserId::new(user).map_err(|error| bad_id(&error))?;
-    Ok(UserKey { tenant: tenant(of)?, user })
-}
+    pub(crate) async fn shards(&self) -> Result<Vec<wire::ShardRow>> {
+        let rows = self.store.shards().await.map_err(failure_of)?;
+        let encode = |row: posthorn_store::ShardRow| {
+            let (instance, address) = row.owner.map_or_else(Default::default, |(id, address)| (id.0, address));
+            let (shard, inherits) = (u32::from(row.shard.0), ids(row.inherits));
+            wire::ShardRow { shard, epoch: row.epoch, instance, address, inherits }
+        };
+        Ok(rows.into_iter().map(encode).collect())
+    }
 
-pub(crate) fn users(names: &[String]) -> Result<Vec<UserId>, Failure> {
-    bounded(names.len())?;
-    names.iter().map(|name| UserId::new(name).map_err(|error| bad_id(&error))).collect()
-}
+    pub(crate) async fn claim(&self, request: wire::ClaimRequest) -> Result<Vec<wire::ShardRow>> {
+        let wire::ClaimRequest { shards: asked, instance: name, address } = request;
+        let (asked, claimer) = (shards(asked)?, instance(name)?);
+        let claimed = self.store.claim(&asked, &claimer, &address).await.map_err(failure_of)?;
+        let encode = |claim: posthorn_store::Claimed| wire::ShardRow {
+            shard: u32::from(claim.shard.0),
+            epoch: claim.epoch,
+            instance: claimer.0.clone(),
+            address: address.clone(),
+            inherits: ids(claim.inherits),
+        };
+        Ok(claimed.into_iter().map(encode).collect())
+    }
 
-pub(crate) fn shards(numbers: &[u32]) -> Result<Vec<Shard>, Failure> {
-    let shard = |&number: &u32| u16::try_from(number).ok().filter(|&n| n < posthorn_core::SHARDS).map(Shard);
-    numbers.iter().map(|n| shard(n).ok_or_else(|| crate::error::invalid("shards"))).collect()
-}
+    pub(crate) async fn release(&self, request: wire::ReleaseRequest) -> Result<()> {
+        let (shard, owner) = (shard(request.shard)?, instance(request.instance)?);
+        self.store.release(shard, request.epoch, &owner, request.unsettled).await.map_err(failure_of)
+    }
 
-pub(crate) fn bounded(count: usize) -> Result<(), Failure> {
-    if count > MAX_NAMES { Err(Failure::plain(Code::Overloaded).limit("storage.max_names")) } else { Ok(()) }
+    pub(crate) async fn carried_over(&self, request: wire::CarriedOverRequest) -> Result<()> {
+        let (shards, owner) = (shards(request.shards)?, instance(request.instance)?);
+        self.store.carried_over(&shards, &owner).await.map_err(failure_of)
+    }
+
+    pub(crate) async fn journal(&self, request: wire::JournalRequest) -> Result<Vec<JournalRow>> {
+        let names = self.store.journal(&instance(request.instance)?).await.map_err(failure_of)?;
+        let encode = |key: &ConversationKey| {
+            let (tenant, conversation) = ((&key.tenant).into(), (&key.conversation).into());
+            JournalRow { tenant, conversation }
+        };
+        Ok(names.iter().map(encode).collect())
+    }
+
+    pub(crate) async fn note(&self, request: wire::NoteRequest) -> Result<()> {
+        let (owner, names) = (instance(request.instance)?, journal_rows(request.rows)?);
+        self.store.note(&owner, &names).await.map_err(failure_of)
+    }
+
+    /// In the order asked; without a head where there is no conversation.
+    pub(crate) async fn heads(&self, request: wire::HeadsRequest) -> Result<Vec<wire::HeadRow>> {
+        let wire::HeadsRequest { tenant, conversations } = request;
+        bounded("storage.max_names", conversations.len(), MAX_NAMES)?;
+        let keys = conversations.iter().map(|name| conversation(&tenant, name)).collect::<Result<Vec<_>>>()?;
+        let heads = self.store.heads(&keys).await.map_err(failure_of)?;
+        let encode = |(conversation, head)| wire::HeadRow { conversation, head };
+        Ok(conversations.into_iter().zip(heads).map(encode).collect())
+    }
+
+    pub(crate) async fn append(&self, request: wire::AppendRowsRequest) -> Result<bool> {
+        let key = conversation(&request.tenant, &request.conversation)?;
+        rows(&request.rows)?;
+        let append = Append {
+            key,
+            instance: instance(request.instance)?,
+            rows: request.rows,
+            head: request.head.ok_or_else(|| invalid("`head` is missing"))?,
+            members: members(request.members)?,
+            effects: request.effects,
+        };
+        self.store.append(append).await.map_err(failure_of)
+    }
+
+    pub(crate) async fn settle(&self, request: wire::SettleRequest) -> Result<()> {
+        let owner = instance(request.instance)?;
+        bounded("storage.max_names", request.settlements.len(), MAX_NAMES)?;
+        let decode = |settlement: wire::Settlement| {
+            rows(&settlement.feed)?;
+            Ok(Settlement {
+                key: conversation(&settlement.tenant, &settlement.conversation)?,
+                head: settlement.head,
+                members: members(settlement.members)?,
+                feed: settlement.feed,
+                remove: settlement.remove,
+            })
+        };
+        let settlements = request.settlements.into_iter().map(decode).collect::<Result<_>>()?;
+        self.store.settle(&owner, settlements).await.map_err(failure_of)
+    }
+
+    pub(crate) async fn read(&self, request: wire::ReadRequest) -> Result<wire::ReadReply> {
+        let key = conversation(&request.tenant, &request.conversation)?;
+        let max_bytes = usize::try_from(request.max_bytes).unwrap_or(usize::MAX);
+        let range = ReadRange {
+            from: request.from.max(1),
+            to: request.to,
+            limit: up_to(request.limit as usize, MAX_PAGE_ROWS),
+            max_bytes: up_to(max_bytes, MAX_PAGE_BYTES),
+            reverse: request.reverse,
+        };
+        let page = self.store.read(&key, range).await.map_err(failure_of)?;
+        Ok(wire::ReadReply { rows: page.rows, more: page.more })
+    }
+
+    pub(crate) async fn read_tail(&self, request: wire::ReadTailRequest) -> Result<wire::ReadReply> {
+        let key = conversation(&request.tenant, &request.conversation)?;
+        let rows = self.store.read_tail(&key, request.after).await.map_err(failure_of)?;
+        Ok(wire::ReadReply { rows, more: false })
+    }
+
+    pub(crate) async fn members(&self, request: wire::MembersRequest) -> Result<Vec<MemberRow>> {
+        let key = conversation(&request.tenant, &request.conversation)?;
+        let members = self.store.members(&key).await.map_err(failure_of)?;
+        Ok(members.into_iter().map(|(user, record)| MemberRow { user, record: Some(record) }).collect())
+    }
+
+    pub(crate) async fn registers(&self, request: wire::RegistersRequest) -> Result<Vec<RegisterRow>> {
+        let user = user(&request.tenant, &request.user)?;
+        let cells = self.store.registers(&user).await.map_err(failure_of)?;
+        let encode = |(conversation, record)| RegisterRow { conversation, record: Some(record) };
+        Ok(cells.into_iter().map(encode).collect())
+    }
+
+    /// In the order asked.
+    pub(crate) async fn registers_of(&self, request: wire::RegistersOfRequest) -> Result<Vec<wire::UserRegister>> {
+        let key = conversation(&request.tenant, &request.conversation)?;
+        bounded("storage.max_names", request.users.len(), MAX_NAMES)?;
+        let users =
+            request.users.iter().map(|user| UserId::new(user).map_err(unreadable)).collect::<Result<Vec<_>>>()?;
+        let cells = self.store.registers_of(&key, &users).await.map_err(failure_of)?;
+        let encode = |(user, record)| wire::UserRegister { user, record };
+        Ok(request.users.into_iter().zip(cells).map(encode).collect())
+    }
+
+    pub(crate) async fn write_registers(&self, request: wire::WriteRegistersRequest) -> Result<()> {
+        let user = user(&request.tenant, &request.user)?;
+        bounded("storage.max_names", request.registers.len(), MAX_NAMES)?;
+        let decode = |row: RegisterRow| {
+            ConversationId::new(&row.conversation).map_err(unreadable)?;
+            Ok((row.conversation, row.record.ok_or_else(|| invalid("`record` is missing"))?))
+        };
+        let cells = request.registers.into_iter().map(decode).collect::<Result<_>>()?;
+        self.store.write_registers(&user, cells).await.map_err(failure_of)
+    }
+
+    pub(crate) async fn get_record(&self, request: wire::GetRecordRequest) -> Result<Option<Bytes>> {
+        let key = record(request.table, request.tenant, request.key)?;
+        self.store.get_record(&key).await.map_err(failure_of)
+    }
+
+    pub(crate) async fn put_record(&self, request: wire::PutRecordRequest) -> Result<Option<Bytes>> {
+        let key = record(request.table, request.tenant, request.key)?;
+        bounded("storage.max_record_bytes", request.value.len(), MAX_RECORD_BYTES)?;
+        self.store.put_record(&key, request.value, request.if_absent).await.map_err(failure_of)
+    }
+
+    pub(crate) async fn list_records(&self, request: wire::ListRecordsRequest) -> Result<Vec<wire::Record>> {
+        let wire::ListRecordsRequest { table: number, tenant, after, limit } = request;
+        let limit = up_to(limit as usize, MAX_PAGE_RECORDS);
+        let records = self.store.list_records(table(number)?, &tenant, &after, limit).await.map_err(failure_of)?;
+        let encode = |(key, value): (RecordKey, Bytes)| wire::Record { tenant: key.tenant, key: key.key, value };
+        Ok(records.into_iter().map(encode).collect())
+    }
+
+    pub(crate) async fn delete_record(&self, request: wire::DeleteRecordRequest) -> Result<()> {
+        let key = record(request.table, request.tenant, request.key)?;
+        self.store.delete_record(&key).await.map_err(failure_of)
+    }
 }
