@@ -1,0 +1,32 @@
+//! `[push]`: every bound, by name and unit.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PushConfig {
+    /// How long an entry may take to be delivered before its recipients are notified.
+    pub delay_ms: u64,
+    /// Entries decided at once.
+    pub max_batch_entries: usize,
+    /// Members of a conversation up to which it notifies.
+    pub max_members: usize,
+    /// Conversations whose last entry is remembered, to drop second copies.
+    pub max_remembered: usize,
+    /// Tries of a provider for one notification, and the first delay between them.
+    pub max_attempts: u32,
+    pub retry_ms: u64,
+}
+
+impl Default for PushConfig {
+    fn default() -> Self {
+        Self {
+            delay_ms: 3_000,
+            max_batch_entries: 256,
+            max_members: 10_000,
+            max_remembered: 100_000,
+            max_attempts: 4,
+            retry_ms: 200,
+        }
+    }
+}

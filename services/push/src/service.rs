@@ -1,0 +1,215 @@
+//! Follows the feed: one task a partition, so that first copies are decided in order.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use posthorn_clock::{Clock, sleep};
+use posthorn_errors::{Failure, failure_of};
+use posthorn_feed::{Fed, Feed, FeedError, PARTITIONS};
+use posthorn_proto::{
+    convert::decode_envelope,
+    internal::{MembersRequest, RegisterRecord, RegistersOfRequest},
+};
+use posthorn_rpc::{SessionClient, StorageClient};
+use posthorn_tasks::Tasks;
+use posthorn_telemetry::Metrics;
+
+use crate::{
+    Notification, Provider, ProviderError, PushConfig,
+    decide::{Countable, countable, notifications},
+    metrics::PushMetrics,
+};
+
+/// The feed's consumer group.
+const GROUP: &str = "push";
+/// Between tries where a part does not answer.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the service is made of.
+pub struct PushDeps {
+    pub config: PushConfig,
+    pub feed: Arc<dyn Feed>,
+    pub storage: StorageClient,
+    /// For the providers that will send to devices.
+    pub session: SessionClient,
+    pub provider: Arc<dyn Provider>,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub tasks: Tasks,
+}
+
+pub struct PushService {
+    config: PushConfig,
+    feed: Arc<dyn Feed>,
+    storage: StorageClient,
+    provider: Arc<dyn Provider>,
+    clock: Clock,
+    metrics: PushMetrics,
+}
+
+/// Last (generation, seq) per conversation; the oldest is forgotten first.
+struct Remembered {
+    last: HashMap<(String, String), (u64, u64)>,
+    order: VecDeque<(String, String)>,
+    max: usize,
+}
+
+impl Remembered {
+    /// True for a first copy.
+    fn is_new(&mut self, key: (String, String), at: (u64, u64)) -> bool {
+        if let Some(last) = self.last.get_mut(&key) {
+            let new = at > *last;
+            *last = at.max(*last);
+            return new;
+        }
+        if self.last.len() >= self.max
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.last.remove(&oldest);
+        }
+        self.order.push_back(key.clone());
+        self.last.insert(key, at);
+        true
+    }
+}
+
+impl PushService {
+    /// Begins where the group's cursors are.
+    pub fn start(deps: PushDeps) -> Arc<Self> {
+        let service = Arc::new(Self {
+            metrics: PushMetrics::new(&deps.metrics),
+            config: deps.config,
+            feed: deps.feed,
+            storage: deps.storage,
+            provider: deps.provider,
+            clock: deps.clock,
+        });
+        for partition in 0..PARTITIONS {
+            let (service, stopping) = (Arc::clone(&service), deps.tasks.stopping());
+            deps.tasks.critical("push", async move {
+                tokio::select! {
+                    () = service.follow(partition) => {}
+                    () = stopping.cancelled() => {}
+                }
+            });
+        }
+        service
+    }
+
+    async fn follow(&self, partition: u16) {
+        let max = self.config.max_remembered / usize::from(PARTITIONS);
+        let mut remembered = Remembered { last: HashMap::new(), order: VecDeque::new(), max: max.max(1) };
+        loop {
+            if let Err(failure) = self.drain(partition, &mut remembered).await {
+                tracing::warn!(%failure, partition, "push cannot follow the feed, trying again");
+                sleep(RETRY).await;
+            } else {
+                self.feed.wait().await;
+            }
+        }
+    }
+
+    /// Decides what is there. The cursor moves only after the decision: a restart repeats at most the
+    /// batch it interrupted.
+    async fn drain(&self, partition: u16, remembered: &mut Remembered) -> Result<(), Failure> {
+        let mut after = self.feed.cursor(GROUP, partition).await.map_err(feed_failure)?;
+        loop {
+            let batch = self.feed.read(partition, after, self.config.max_batch_entries).await.map_err(feed_failure)?;
+            let Some(last) = batch.last().map(|fed| fed.offset) else { return Ok(()) };
+            let waiting = i64::try_from(batch.len()).unwrap_or(i64::MAX);
+            self.metrics.waiting.inc_by(waiting);
+            let decided = self.decide(batch, remembered).await;
+            self.metrics.waiting.dec_by(waiting);
+            decided?;
+            self.feed.commit(GROUP, partition, last).await.map_err(feed_failure)?;
+            after = last;
+        }
+    }
+
+    async fn decide(&self, batch: Vec<Fed>, remembered: &mut Remembered) -> Result<(), Failure> {
+        let mut conversations: BTreeMap<(String, String), Countable> = BTreeMap::new();
+        let mut newest_ms = 0;
+        let mut keys = Vec::new();
+        for fed in batch {
+            self.metrics.decided.inc();
+            let Some(row) = fed.entry.row else { continue };
+            let key = (fed.entry.tenant, fed.entry.conversation);
+            let Ok(envelope) = decode_envelope(&row.envelope) else {
+                // One bad entry must not stop the others; the log itself is checked where it is read.
+                tracing::error!(conversation = key.1, seq = row.seq, "an entry of the feed does not decode");
+                continue;
+            };
+            newest_ms = newest_ms.max(envelope.time_ms);
+            keys.push((key.clone(), (fed.entry.generation, row.seq)));
+            if let Some(entry) = countable(row.seq, &envelope) {
+                conversations.entry(key).or_default().push(entry);
+            }
+        }
+        let due_ms = newest_ms + self.config.delay_ms;
+        sleep(Duration::from_millis(due_ms.saturating_sub(self.clock.now_ms()))).await;
+        for ((tenant, conversation), mut entries) in conversations {
+            let known = remembered.last.get(&(tenant.clone(), conversation.clone())).map_or(0, |last| last.1);
+            let before = entries.len();
+            entries.retain(|(seq, _)| *seq > known);
+            self.metrics.duplicates.inc_by((before - entries.len()) as u64);
+            if entries.is_empty() {
+                continue;
+            }
+            for notification in self.undelivered(&tenant, &conversation, &entries).await? {
+                self.notify(&notification).await;
+            }
+        }
+        for (key, at) in keys {
+            remembered.is_new(key, at);
+        }
+        Ok(())
+    }
+
+    async fn undelivered(
+        &self,
+        tenant: &str,
+        conversation: &str,
+        entries: &Countable,
+    ) -> Result<Vec<Notification>, Failure> {
+        let request = MembersRequest { tenant: tenant.to_owned(), conversation: conversation.to_owned() };
+        let members = call(self.storage.clone().members(request)).await?.members;
+        let present = members.into_iter().filter(|row| row.record.as_ref().is_some_and(|record| record.present));
+        let users: Vec<String> = present.map(|row| row.user).collect();
+        if users.len() > self.config.max_members {
+            tracing::debug!(limit = "push.max_members", "a conversation is too large to notify");
+            return Ok(Vec::new());
+        }
+        let request = RegistersOfRequest { tenant: tenant.to_owned(), conversation: conversation.to_owned(), users };
+        let registers = call(self.storage.clone().registers_of(request)).await?.registers;
+        let members: BTreeMap<String, Option<RegisterRecord>> =
+            registers.into_iter().map(|row| (row.user, row.record)).collect();
+        Ok(notifications(tenant, conversation, entries, &members))
+    }
+
+    async fn notify(&self, notification: &Notification) {
+        let mut delay = Duration::from_millis(self.config.retry_ms);
+        for _ in 0..self.config.max_attempts.max(1) {
+            match self.provider.notify(notification).await {
+                Ok(()) => return self.metrics.attempt("ok"),
+                Err(ProviderError::Refused(_)) => return self.metrics.attempt("refused"),
+                Err(ProviderError::Unavailable(_)) => self.metrics.attempt("unavailable"),
+            }
+            sleep(delay).await;
+            delay *= 2;
+        }
+        tracing::warn!(provider = self.provider.name(), "a notification was given up");
+        self.metrics.attempt("given_up");
+    }
+}
+
+async fn call<T>(reply: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>) -> Result<T, Failure> {
+    reply.await.map(tonic::Response::into_inner).map_err(|status| failure_of(&status))
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn feed_failure(error: FeedError) -> Failure {
+    Failure::new(posthorn_errors::Code::Unavailable, error.to_string())
+}
