@@ -4,12 +4,13 @@
 
 pub mod conformance;
 pub mod embedded;
+pub mod memory;
 
 use async_trait::async_trait;
 use posthorn_proto::internal::FeedEntry;
 
 /// How many partitions a feed has; a conversation's is its shard modulo this.
-pub const PARTITIONS: u16 = 16;
+pub const PARTITIONS: u16 = posthorn_store::FEED_PARTITIONS;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
@@ -35,7 +36,8 @@ pub struct Fed {
 pub trait Feed: Send + Sync + 'static {
     fn driver(&self) -> &'static str;
 
-    /// Up to `limit` entries beyond the group's cursor `after`, now.
+    /// Up to `limit` entries beyond `after`, now. What every known group's cursor has passed is trimmed,
+    /// and so is what is older or more than the driver's bounds: who comes later reads the log.
     async fn read(&self, partition: u16, after: u64, limit: usize) -> Result<Vec<Fed>>;
 
     /// Returns when there may be more beyond what was read, or after a while. Cancel-safe.
