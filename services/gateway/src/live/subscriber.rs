@@ -39,12 +39,12 @@ pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
             Ok(subscription) => {
                 if !first {
                     // What was published meanwhile is not known.
-                    lose_everything(&gateway);
+                    subject.lost(&gateway);
                 }
                 first = false;
                 gateway.subscribed(subject, true);
                 tokio::select! {
-                    () = consume(&gateway, subscription) => {}
+                    () = consume(&gateway, subject, subscription) => {}
                     () = stopping.cancelled() => return,
                 }
                 gateway.subscribed(subject, false);
@@ -68,8 +68,30 @@ pub(crate) enum Subject {
     All,
 }
 
-async fn consume(gateway: &Gateway, mut subscription: Box<dyn Subscription>) {
-    let mut numbers = Numbers::default();
+impl Subject {
+    /// Something that was published here did not arrive.
+    fn lost(self, gateway: &Gateway) {
+        gateway.metrics.bus_gaps.inc();
+        match self {
+            // Events: the log has them.
+            Self::Own => {
+                gateway.metrics.resync("bus");
+                for connection in gateway.registry.all() {
+                    connection.outbox.lose_all(Code::Overloaded);
+                }
+            }
+            // It may have been a revocation, and nothing here tells whose: everybody shows their token again.
+            Self::All => {
+                for connection in gateway.registry.all() {
+                    connection.outbox.order(Order::Leave(Code::ConnectionAge));
+                }
+            }
+        }
+    }
+}
+
+async fn consume(gateway: &Gateway, subject: Subject, mut subscription: Box<dyn Subscription>) {
+    let mut numbers = Numbers { any_first: subject == Subject::All, ..Numbers::default() };
     while let Some(delivery) = subscription.next().await {
         match delivery {
             Delivery::Message(bytes) => {
@@ -78,14 +100,14 @@ async fn consume(gateway: &Gateway, mut subscription: Box<dyn Subscription>) {
                 match numbers.see(&publication.publisher, publication.number) {
                     Seen::Next => {}
                     Seen::Again => continue,
-                    Seen::Hole => lose_everything(gateway),
+                    Seen::Hole => subject.lost(gateway),
                 }
                 spread(&gateway.registry, &gateway.metrics, publication);
             }
             Delivery::Dropped(_) => {
                 // The numbers will show the same hole once more: it is told once.
                 numbers.forget();
-                lose_everything(gateway);
+                subject.lost(gateway);
             }
         }
     }
@@ -95,20 +117,12 @@ fn decode(bytes: Bytes) -> Option<Publication> {
     Publication::decode(bytes).inspect_err(|error| tracing::error!(%error, "a publication does not decode")).ok()
 }
 
-fn lose_everything(gateway: &Gateway) {
-    gateway.metrics.bus_gaps.inc();
-    gateway.metrics.resync("bus");
-    for connection in gateway.registry.all() {
-        connection.outbox.lose_all(Code::Overloaded);
-    }
-}
-
-/// The last number of every publisher. The first of a link is 1; 0 is not numbered.
+/// The last number of every publisher. The first of a link to one gateway is 1; 0 is not numbered.
 #[derive(Default)]
 struct Numbers {
     last: HashMap<String, u64>,
-    /// After a drop that was told already, any number is the next.
-    forgotten: bool,
+    /// A publisher's first number may be any: it publishes to others too, or the drop was told already.
+    any_first: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -125,7 +139,7 @@ impl Numbers {
         }
         let Some(last) = self.last.get_mut(publisher) else {
             self.last.insert(publisher.to_owned(), number);
-            return if number == 1 || self.forgotten { Seen::Next } else { Seen::Hole };
+            return if number == 1 || self.any_first { Seen::Next } else { Seen::Hole };
         };
         if *last > 0 && number <= *last {
             return Seen::Again;
@@ -136,7 +150,7 @@ impl Numbers {
     }
 
     fn forget(&mut self) {
-        self.forgotten = true;
+        self.any_first = true;
         for last in self.last.values_mut() {
             *last = 0;
         }
@@ -213,6 +227,13 @@ mod tests {
         assert_eq!(numbers.see("r2", 1), Next);
         assert_eq!(numbers.see("r3", 2), Hole);
         assert_eq!([numbers.see("", 9), numbers.see("r1", 0)], [Next, Next]);
+    }
+
+    #[test]
+    fn what_goes_to_all_gateways_began_before_this_one() {
+        let mut numbers = Numbers { any_first: true, ..Numbers::default() };
+        let seen: Vec<_> = [7, 8, 10].map(|n| numbers.see("s1", n)).into();
+        assert_eq!(seen, [Seen::Next, Seen::Next, Seen::Hole]);
     }
 
     #[test]

@@ -106,6 +106,22 @@ async fn a_revocation_ends_whom_it_names_and_nobody_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn when_a_revocation_may_have_been_lost_everybody_shows_their_token_again() {
+    use posthorn_bus::Bus;
+    let (gateway, script) = gateway(GatewayConfig::default());
+    let mut ada = Peer::connected(&gateway, "ada").await;
+    for number in [41, 42, 44] {
+        let cut = Cut { user: "bob".into(), ..Cut::default() };
+        let (publisher, tenant) = ("session".into(), "t".into());
+        let publication =
+            Publication { publisher, number, tenant, what: Some(What::Cut(cut)), ..Publication::default() };
+        script.bus.publish("gateways", prost::Message::encode_to_vec(&publication).into()).await.unwrap();
+    }
+    assert!(matches!(ada.event().await, Frame::Reconnect(_)));
+    assert_eq!(ada.close().await, closed(4431, "connection_age"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_is_paced_lets_requests_finish_and_ends_with_nobody_left() {
     let config = GatewayConfig { drain_per_s: 10, drain_propagation_ms: 1_000, ..GatewayConfig::default() };
     let (gateway, script) = gateway(config);
