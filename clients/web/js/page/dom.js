@@ -43,6 +43,7 @@ export function icon(name) {
  */
 export function reconcile(parent, items) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
+  const kept = new Set();
   let cursor = parent.firstElementChild;
   for (const { key, version, build } of items) {
     let element = known.get(key);
@@ -59,10 +60,11 @@ export function reconcile(parent, items) {
       }
       element = fresh;
     }
+    kept.add(element);
     if (element === cursor) cursor = cursor.nextElementSibling;
     else parent.insertBefore(element, cursor);
   }
-  for (const element of known.values()) element.remove();
+  for (const element of [...parent.children]) if (!kept.has(element)) element.remove();
 }
 
 /** One tab stop for many: arrow keys, Home and End move among the elements that `selector` finds. */

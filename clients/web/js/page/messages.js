@@ -125,7 +125,7 @@ export class MessageView {
     const spoken = waiting.at(-1)?.messageId ?? entries.findLast(({ author, kind }) => author === this.#client.user && kind === "message")?.message_id;
     for (const entry of entries) {
       const at = entry.time_ms ?? 0;
-      if (!last || !sameDay(last.at, at)) items.push(this.#day(at));
+      if (!last || !sameDay(last.at, at)) items.push(this.#day(at, entry.seq));
       if (this.#unreadAfter > 0 && (last?.seq ?? 0) <= this.#unreadAfter && entry.seq > this.#unreadAfter) items.push(this.#unreadLine());
       const note = noteOf(entry, this.#people.nameOf);
       if (note !== null) items.push(this.#note(entry, note));
@@ -133,7 +133,7 @@ export class MessageView {
       last = { at, seq: entry.seq, author: note === null ? entry.author : "" };
     }
     for (const item of waiting) {
-      if (!last || !sameDay(last.at, item.createdMs)) items.push(this.#day(item.createdMs));
+      if (!last || !sameDay(last.at, item.createdMs)) items.push(this.#day(item.createdMs, item.messageId));
       items.push(this.#waiting(item, last, spoken));
       last = { at: item.createdMs, seq: last?.seq ?? 0, author: this.#client.user };
     }
@@ -141,9 +141,9 @@ export class MessageView {
     return items;
   }
 
-  #day(ms) {
+  #day(ms, before) {
     const text = dayOf(ms);
-    return { key: `day-${new Date(ms).toDateString()}`, version: text, build: () => make("li", { class: "day" }, text) };
+    return { key: `day-${before}`, version: text, build: () => make("li", { class: "day" }, text) };
   }
 
   #unreadLine() {

@@ -74,12 +74,12 @@ export class Panel {
   #layout({ user, name }) {
     this.#stateWords = make("span", { role: "status" });
     this.#stateMore = make("span", { class: "state-more", "aria-hidden": "true" });
-    this.#comeBack = make("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.#back() }, "Connect now");
-    this.#state = make("p", { class: "state" }, make("span", { class: "lamp", "aria-hidden": "true" }), this.#stateWords, this.#stateMore, this.#comeBack);
+    this.#comeBack = make("button", { type: "button", class: "tool", hidden: true, onclick: () => this.#back() }, icon("plug"), "Connect now");
+    this.#state = make("p", { class: "state" }, make("span", { class: "lamp", "aria-hidden": "true" }), this.#stateWords, this.#stateMore);
     this.#offline = make("button", { type: "button", class: "tool", onclick: () => this.#goOffline() }, icon("plug"), "Offline 10 s");
     this.#framesButton = make("button", { type: "button", class: "tool", "aria-expanded": "false", onclick: () => this.#toggleFrames() }, icon("braces"), "Frames");
     const title = make("h2", { id: `title-${user}` }, name);
-    const head = make("header", { class: "person" }, avatar(name), make("div", { class: "who" }, title, this.#state), make("div", { class: "tools" }, this.#offline, this.#framesButton));
+    const head = make("header", { class: "person" }, avatar(name), make("div", { class: "who" }, title, this.#state), make("div", { class: "tools" }, this.#comeBack, this.#offline, this.#framesButton));
     this.#chatTitle = make("h3", { dir: "auto" });
     this.#chatPresence = make("p", { class: "presence" });
     this.#typingLine = make("p", { class: "typing", role: "status" });
@@ -206,8 +206,16 @@ export class Panel {
     // Only a change is announced.
     if (this.#stateWords.textContent !== words) this.#stateWords.textContent = words;
     this.#stateMore.textContent = more;
-    this.#comeBack.hidden = !["waiting", "paused", "stopped"].includes(state);
-    this.#offline.disabled = state === "paused";
+    this.#swapTools(["waiting", "paused", "stopped"].includes(state));
+  }
+
+  /** One place, two buttons: the way out while connected, the way back while not. Focus stays there. */
+  #swapTools(away) {
+    if (this.#comeBack.hidden === !away) return;
+    const focused = document.activeElement === this.#comeBack || document.activeElement === this.#offline;
+    this.#comeBack.hidden = !away;
+    this.#offline.hidden = away;
+    if (focused) (away ? this.#comeBack : this.#offline).focus();
   }
 
   // --- what the person does
