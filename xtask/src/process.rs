@@ -110,7 +110,13 @@ impl Step<'_> {
 
 /// Starts a program whose output is read through pipes.
 pub fn spawn(command: &mut Command) -> Result<Child> {
-    command.env(MARK, mark()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env(MARK, mark())
+        .env("CARGO_TERM_COLOR", "never")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let name = command.get_program().to_string_lossy().into_owned();
     command.spawn().with_context(|| format!("{name} cannot be started"))
 }
