@@ -1,0 +1,134 @@
+use posthorn_proto::client::{Body, Membership};
+
+use super::*;
+
+fn timelines() -> Timelines {
+    let mut timelines = Timelines::new(4, 1_000, std::iter::empty());
+    timelines.user_is("ada");
+    timelines
+}
+
+fn message(seq: u64) -> Entry {
+    Entry { seq, kind: Kind::Message.into(), ..Entry::default() }
+}
+
+fn member(seq: u64, kind: Kind, user: &str) -> Entry {
+    let member = Some(Membership { user: user.into(), role: 1 });
+    Entry { seq, kind: kind.into(), body: Some(Body { member, ..Body::default() }), ..Entry::default() }
+}
+
+fn listed(end_seq: u64, visible: &[(u64, u64)]) -> Conversation {
+    Conversation { conversation: "c".into(), end_seq, visible: ranges(visible), ..Conversation::default() }
+}
+
+fn ranges(visible: &[(u64, u64)]) -> Vec<Range> {
+    visible.iter().map(|&(from, to)| Range { from, to }).collect()
+}
+
+fn page(seqs: &[u64], next: u64, end_seq: u64, visible: &[(u64, u64)]) -> HistoryPage {
+    let entries = seqs.iter().map(|&seq| message(seq)).collect();
+    HistoryPage { conversation: "c".into(), entries, next, end_seq, visible: ranges(visible), generation: 1 }
+}
+
+/// `3` an entry, `-3..5` a gap of that kind.
+fn told(events: Events) -> String {
+    let words = events.into_iter().flat_map(|event| match event {
+        Event::Entries { entries, .. } => entries.iter().map(|e| e.seq.to_string()).collect::<Vec<_>>(),
+        Event::Gap { from, to, gap, .. } => vec![format!("{gap:?}:{from}-{to}")],
+        other => vec![format!("{other:?}")],
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn entries_come_once_and_in_order_whatever_arrives() {
+    let mut t = timelines();
+    assert_eq!(told(t.live("c", vec![member(1, Kind::Created, "x"), message(2)])), "1 2");
+    assert_eq!(told(t.live("c", vec![message(2)])), "");
+    assert_eq!(told(t.live("c", vec![message(5)])), "");
+    assert_eq!(t.take_hole(), Some(("c".into(), 2)));
+    assert_eq!(told(t.live("c", vec![message(6)])), "");
+    assert_eq!(told(t.page(page(&[3, 4, 5], 0, 5, &[(1, 0)]))), "3 4 5 6");
+    assert_eq!(told(t.live("c", vec![message(4), message(7)])), "7");
+    assert!(t.take_hole().is_none() || !t.has_holes());
+    assert_eq!(t.seen("c"), 7);
+}
+
+#[test]
+fn what_overflows_while_waiting_is_read_from_the_log() {
+    let mut t = timelines();
+    t.live("c", vec![member(1, Kind::Created, "x")]);
+    for seq in 3..20 {
+        assert_eq!(told(t.live("c", vec![message(seq)])), "");
+    }
+    assert_eq!(t.take_hole(), Some(("c".into(), 1)));
+    assert_eq!(told(t.page(page(&[2, 3, 4], 4, 19, &[(1, 0)]))), "2 3 4 5 6");
+    assert_eq!(t.take_hole(), Some(("c".into(), 6)));
+    let rest: Vec<u64> = (7..20).collect();
+    assert_eq!(told(t.page(page(&rest, 0, 19, &[(1, 0)]))), "7 8 9 10 11 12 13 14 15 16 17 18 19");
+    assert!(!t.has_holes());
+}
+
+#[test]
+fn a_rejoin_skips_what_was_hidden_without_a_read() {
+    let mut t = timelines();
+    t.live("c", vec![member(4, Kind::Joined, "ada"), message(5), member(6, Kind::Removed, "ada")]);
+    assert_eq!(told(t.live("c", vec![member(9, Kind::Joined, "ada")])), "Hidden:7-8 9");
+    assert!(!t.has_holes() && !t.unknown);
+}
+
+#[test]
+fn another_persons_join_does_not_begin_a_timeline() {
+    let mut t = timelines();
+    assert_eq!(told(t.live("c", vec![member(4, Kind::Joined, "bob")])), "");
+    assert!(t.unknown);
+    // Joined at 3, which was lost on the way.
+    assert_eq!(told(t.listed(&listed(4, &[(3, 0)]), false)), "");
+    assert_eq!(t.take_hole(), Some(("c".into(), 2)));
+    assert_eq!(told(t.page(page(&[3, 4], 0, 4, &[(3, 0)]))), "3 4");
+}
+
+#[test]
+fn a_first_sync_begins_at_the_end_and_a_later_one_fills() {
+    let mut t = timelines();
+    assert_eq!(told(t.listed(&listed(8, &[(1, 0)]), true)), "");
+    assert!(!t.has_holes());
+    assert_eq!(told(t.live("c", vec![message(9)])), "9");
+    t.listed(&listed(12, &[(1, 0)]), false);
+    assert_eq!(t.take_hole(), Some(("c".into(), 9)));
+}
+
+#[test]
+fn a_removal_while_away_ends_at_the_visible_end() {
+    let mut t = timelines();
+    t.listed(&listed(3, &[(1, 0)]), true);
+    t.listed(&listed(5, &[(1, 5), (8, 9)]), false);
+    t.take_hole();
+    let mut read = page(&[4, 5, 8, 9], 0, 9, &[(1, 5), (8, 9)]);
+    read.entries[0].seq = 4;
+    assert_eq!(told(t.page(read)), "4 5 Hidden:6-7 8 9");
+    assert!(!t.has_holes());
+}
+
+#[test]
+fn what_the_log_does_not_give_is_told_and_does_not_stop_the_rest() {
+    let mut t = timelines();
+    t.live("c", vec![member(1, Kind::Created, "x")]);
+    t.live("c", vec![message(4)]);
+    let mut all = String::new();
+    for _ in 0..MAX_FRUITLESS {
+        let Some(_) = t.take_hole() else { break };
+        all.push_str(&told(t.page(page(&[], 0, 4, &[(1, 0)]))));
+    }
+    assert_eq!(all, "Missing:2-3 4");
+    assert!(!t.has_holes());
+}
+
+#[test]
+fn a_hole_beyond_the_bound_is_told_instead_of_filled() {
+    let mut t = timelines();
+    t.listed(&listed(3, &[(1, 0)]), true);
+    assert_eq!(told(t.listed(&listed(2_000, &[(1, 0)]), false)), "TooFar:4-2000");
+    assert!(!t.has_holes());
+    assert_eq!(told(t.live("c", vec![message(2_001)])), "2001");
+}
