@@ -24,26 +24,30 @@ fn cache() -> Result<PathBuf> {
     chosen.or_else(usual).or_else(home).context("no place for tools: set POSTHORN_CACHE")
 }
 
-/// Chromium and Node with the packages of `tests/browser`.
+/// Chromium, whose path it gives, and Node with the packages of `tests/browser`.
 ///
 /// # Errors
 /// Something is missing and cannot be installed; the text says what to do.
-pub fn browser(root: &Path) -> Result<()> {
+pub fn browser(root: &Path) -> Result<PathBuf> {
     if chromium().is_none() {
         apt(root, &["chromium"])?;
-        chromium().context("apt-get installed no Chromium: set CHROMIUM to the path of one")?;
     }
+    let chromium = chromium().context("apt-get installed no Chromium: set CHROMIUM to the path of one")?;
     if answer("node", &["--version"]).is_none() || answer("npm", &["--version"]).is_none() {
         apt(root, &["nodejs", "npm"])?;
     }
-    packages(root)
+    packages(root)?;
+    Ok(chromium)
 }
 
-/// The path of a Chromium: `$CHROMIUM`, or the first that is installed.
-fn chromium() -> Option<String> {
-    let chosen = env::var("CHROMIUM").ok();
-    let names = ["chromium", "chromium-browser", "google-chrome"].map(str::to_owned);
-    chosen.into_iter().chain(names).find(|program| answer(program, &["--version"]).is_some())
+/// `$CHROMIUM`, or the first that is installed.
+fn chromium() -> Option<PathBuf> {
+    if let Some(chosen) = env::var_os("CHROMIUM") {
+        return Some(chosen.into());
+    }
+    let folders: Vec<PathBuf> = env::split_paths(&env::var_os("PATH")?).collect();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|path| path.is_file())
 }
 
 fn apt(root: &Path, names: &[&str]) -> Result<()> {

@@ -69,12 +69,16 @@ fn browser(root: &Path, report: &mut Report) -> Result<()> {
     let (ok, seconds) = (ready.is_ok(), started.elapsed().as_secs_f64());
     let name = "what the browser test needs".to_owned();
     report.add(Entry { name, kind: Kind::Setup, ok, seconds, passed: 0, failed: 0 });
-    if let Err(error) = ready {
-        println!("    {error:#}");
-        return Ok(());
-    }
+    let chromium = match ready {
+        Ok(path) => path,
+        Err(error) => {
+            println!("    {error:#}");
+            return Ok(());
+        }
+    };
     let mut node = Command::new("node");
     node.arg("tests/browser/page.test.mjs").current_dir(root);
+    node.arg("--chromium").arg(chromium);
     node.arg("--binary").arg(built(root, "posthorn"));
     node.arg("--screenshots").arg(root.join("target/xtask/screenshots"));
     tests(root, report, "browser", BROWSER_LIMIT, &mut node)
