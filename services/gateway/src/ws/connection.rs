@@ -204,9 +204,11 @@ impl Serving {
             // Nobody waits for the answers, but a half-done change helps nobody. Each has its deadline.
             gateway.deps.tasks.background("unanswered requests", async move { while writes.next().await.is_some() {} });
         }
-        socket.close(ending.close()).await;
         let disconnect = gateway.disconnect_session(greeting::disconnect_request(&gateway, &connection));
-        if !matches!(timeout(Duration::from_millis(DISCONNECT_MS), disconnect).await, Ok(Ok(_))) {
+        let disconnect = timeout(Duration::from_millis(DISCONNECT_MS), disconnect);
+        // Others learn that the user is gone while the client still reads why.
+        let (disconnected, ()) = tokio::join!(disconnect, socket.close(ending.close()));
+        if !matches!(disconnected, Ok(Ok(_))) {
             tracing::warn!(connection = connection.id, "the session service was not told of an ended connection");
         }
     }
