@@ -67,9 +67,14 @@ async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<AuthenticateKeyR
     let key = bearer(headers)?.to_owned();
     let reply = api.deps().session.clone().authenticate_key(AuthenticateKeyRequest { key }).await;
     reply.map(tonic::Response::into_inner).map_err(|status| {
-        let mut problem = Problem::from(status);
-        problem.bad_credentials = true;
-        problem
+        let problem = Problem::from(status);
+        match problem.failure.code {
+            // What is no key at all is as good as one that nobody has.
+            Code::InvalidArgument | Code::Unauthenticated => {
+                Problem { bad_credentials: true, ..Code::Unauthenticated.into() }
+            }
+            _ => problem,
+        }
     })
 }
 

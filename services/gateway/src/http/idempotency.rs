@@ -6,7 +6,7 @@
 //! append and answer costs nothing and doubles nothing. Only successes are kept; what failed without an
 //! effect frees its key. The work goes on when its client leaves.
 
-mod row;
+pub(crate) mod row;
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -25,7 +25,7 @@ use posthorn_errors::{Code, Failure};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use self::row::{Place, Row, State as Stand};
+use self::row::{Keyed, Row, State as Stand};
 use super::{Api, auth::Scope, extract::read_body, layers::Permit, problem::Problem, schema};
 pub(crate) use row::sweep_in_background;
 
@@ -64,12 +64,12 @@ async fn once(api: &Api, request: Request, next: Next) -> Result<Response, Probl
     let (parts, body) = request.into_parts();
     let key = key_of(&parts.headers)?;
     let scope = parts.extensions.get::<Scope>().ok_or_else(|| Problem::from(Code::Forbidden))?;
-    let place = Place::new(scope, &parts.method, &parts.uri, key);
+    let keyed = Keyed::new(scope, &parts.method, &parts.uri, key);
     let body = read_body(&parts.headers, body, api.config().max_body_bytes).await?;
     let hash = hex(&Sha256::digest(&body));
-    match claim(api, &place, &hash).await? {
+    match claim(api, &keyed, &hash).await? {
         Claim::Answered(row) => Ok(replay(row)),
-        Claim::Mine(claimed) => work(api, place, claimed, parts, body, next).await,
+        Claim::Mine(claimed) => work(api, keyed, claimed, parts, body, next).await,
     }
 }
 
@@ -99,15 +99,15 @@ struct Claimed {
 }
 
 /// Waits for another worker at most `idempotency_wait_ms`.
-async fn claim(api: &Api, place: &Place, hash: &str) -> Result<Claim, Problem> {
+async fn claim(api: &Api, keyed: &Keyed, hash: &str) -> Result<Claim, Problem> {
     let config = api.config();
     let deadline = Instant::now() + Duration::from_millis(config.idempotency_wait_ms);
     let mut pause = FIRST_POLL;
     loop {
         let now_ms = api.deps().clock.now_ms();
         let fresh = Row::begun(hash, api.deps().clock.uuid_v7(), now_ms);
-        let Some((name, row)) = place.find_or_put(api, &fresh).await? else {
-            return Ok(Claim::Mine(Claimed { name: place.name(now_ms), row: fresh, again: false, done: false }));
+        let Some((name, row)) = keyed.find_or_put(api, &fresh).await? else {
+            return Ok(Claim::Mine(Claimed { name: keyed.name(now_ms), row: fresh, again: false, done: false }));
         };
         if row.hash != hash {
             return Err(Code::IdempotencyKeyReused.into());
@@ -118,7 +118,7 @@ async fn claim(api: &Api, place: &Place, hash: &str) -> Result<Claim, Problem> {
             Stand::Working if left_ms > 0 => {}
             state => {
                 let row = Row { state: Stand::Working, worked_ms: now_ms, ..row };
-                place.put(api, &name, &row).await?;
+                keyed.put(api, &name, &row).await?;
                 return Ok(Claim::Mine(Claimed { name, row, again: true, done: state == Stand::Done }));
             }
         }
@@ -148,7 +148,7 @@ fn replay(row: Row) -> Response {
 /// Does the work in a task of its own, so that it ends and is noted whether or not its client waits.
 async fn work(
     api: &Api,
-    place: Place,
+    keyed: Keyed,
     claimed: Claimed,
     mut parts: Parts,
     body: Bytes,
@@ -169,7 +169,7 @@ async fn work(
             Ok(Err(_)) => Problem::new(Code::Internal, Code::Internal.advice()).into_response(),
             Err(_) => Problem::from(Code::DeadlineExceeded).into_response(),
         };
-        let response = keep(&worker, &place, claimed, response).await;
+        let response = keep(&worker, &keyed, claimed, response).await;
         drop(permit);
         // The client may have left.
         let _ = answer.send(response);
@@ -183,16 +183,17 @@ async fn work(
 }
 
 /// Notes how the work ended, and hands on its answer.
-async fn keep(api: &Api, place: &Place, claimed: Claimed, response: Response) -> Response {
-    let Claimed { name, row, .. } = claimed;
+async fn keep(api: &Api, keyed: &Keyed, claimed: Claimed, response: Response) -> Response {
+    let Claimed { name, row, again, done } = claimed;
     if !response.status().is_success() {
         let code = response.extensions().get::<Problem>().map_or(Code::Internal, |problem| problem.failure.code);
-        // A repeated request may have had its effect the first time, whatever this one says.
-        let clean = code.side_effect_free() && !claimed.again;
-        let noted = if clean {
-            place.delete(api, &name).await
+        let noted = if done {
+            keyed.put(api, &name, &Row { state: Stand::Done, ..row }).await
+        } else if code.side_effect_free() && !again {
+            keyed.delete(api, &name).await
         } else {
-            place.put(api, &name, &Row { state: Stand::Open, ..row }).await
+            // A repeated request may have had its effect the first time, whatever this one says.
+            keyed.put(api, &name, &Row { state: Stand::Open, ..row }).await
         };
         return logged(noted, response);
     }
@@ -211,7 +212,7 @@ async fn keep(api: &Api, place: &Place, claimed: Claimed, response: Response) ->
         body: (!secret).then(|| String::from_utf8_lossy(&body).into_owned()),
         ..row
     };
-    let noted = place.put(api, &name, &row).await;
+    let noted = keyed.put(api, &name, &row).await;
     logged(noted, Response::from_parts(parts, Body::from(body)))
 }
 

@@ -19,9 +19,10 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use std::{ops::Deref, sync::Arc};
+use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
 use axum::{Router, extract::FromRef, middleware::from_fn_with_state, routing::get};
+use parking_lot::Mutex;
 use posthorn_errors::Code;
 use tokio::sync::Semaphore;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -41,13 +42,16 @@ pub(crate) struct ApiParts {
     metrics: HttpMetrics,
     in_flight: Arc<Semaphore>,
     readiness: health::Readiness,
+    /// Tenants that used an idempotency key here; `idempotency::row` bounds it.
+    keyed_tenants: Mutex<BTreeSet<String>>,
 }
 
 impl Api {
     fn new(gateway: Arc<Gateway>) -> Self {
         let metrics = HttpMetrics::new(&gateway.deps.metrics);
         let in_flight = Arc::new(Semaphore::new(gateway.deps.config.http.max_in_flight));
-        Self(Arc::new(ApiParts { gateway, metrics, in_flight, readiness: health::Readiness::default() }))
+        let readiness = health::Readiness::default();
+        Self(Arc::new(ApiParts { gateway, metrics, in_flight, readiness, keyed_tenants: Mutex::default() }))
     }
 
     fn config(&self) -> &HttpConfig {

@@ -123,12 +123,11 @@ impl Schemas {
                 None => {}
             }
         }
-        if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
-            if let Some(name) = fields.keys().find(|name| !known.contains_key(*name)) {
-                return no(&join(path, &shorten(name)), "is no field of this request");
-            }
+        let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+        match fields.keys().find(|name| closed && !known.contains_key(*name)) {
+            Some(name) => no(&join(path, &shorten(name)), "is no field of this request"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -1,3 +1,10 @@
-//! The document and what is checked against it.
+//! The document and what is checked against it; the layers; the API over real services on the memory
+//! drivers, linked locally.
 
+mod access;
+mod api;
 mod document;
+mod errors;
+mod health;
+mod once;
+mod place;

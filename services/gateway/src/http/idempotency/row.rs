@@ -4,7 +4,7 @@
 //! and the one before, and counts while it is younger than its time: so nothing is ever overwritten because
 //! of its age, and claiming needs no more than "put if absent".
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Uri};
@@ -21,14 +21,14 @@ use crate::http::{auth::OPERATOR_ROWS, config::DAY_MS};
 
 const PREFIX: &str = "http.";
 /// Rows read at once by the sweep.
-const SWEEP_PAGE: u32 = 500;
-/// Tenants whose rows one pass looks through.
-const MAX_TENANTS: u32 = 10_000;
+const SWEEP_PAGE: u32 = 1_000;
+/// Tenants that a gateway remembers to sweep for.
+const MAX_KEYED_TENANTS: usize = 10_000;
 
 /// Where a row stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum State {
+pub(crate) enum State {
     Working,
     /// The work ended and may have had its effect: to be repeated by whoever comes.
     Open,
@@ -36,7 +36,7 @@ pub(super) enum State {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// SHA-256 of the request's body.
     pub hash: String,
     pub message_id: Uuid,
@@ -74,12 +74,12 @@ impl Row {
 }
 
 /// Where the rows of one key lie.
-pub(super) struct Place {
+pub(crate) struct Keyed {
     tenant: String,
     hash: String,
 }
 
-impl Place {
+impl Keyed {
     pub fn new(scope: &Scope, method: &Method, uri: &Uri, key: &str) -> Self {
         let mut hash = Sha256::new();
         for part in [method.as_str(), uri.path(), uri.query().unwrap_or_default(), key] {
@@ -98,17 +98,21 @@ impl Place {
     pub async fn find_or_put(&self, api: &Api, fresh: &Row) -> Result<Option<(String, Row)>, Problem> {
         let now_ms = fresh.begun_ms;
         let before = self.name(now_ms.saturating_sub(DAY_MS));
-        let key = before.clone();
-        let get = GetRecordRequest { table: Table::Idempotency.into(), tenant: self.tenant.clone(), key };
-        let old = api.deps().storage.clone().get_record(get).await?.into_inner().value;
-        if let Some(row) = old.map(|bytes| Row::decode(&bytes)).transpose()? {
-            if now_ms < row.begun_ms + api.config().idempotency_ttl_ms.min(DAY_MS) {
-                return Ok(Some((before, row)));
-            }
+        let young = |row: &Row| now_ms < row.begun_ms + api.config().idempotency_ttl_ms.min(DAY_MS);
+        if let Some(row) = self.get(api, &before).await?.filter(young) {
+            return Ok(Some((before, row)));
         }
+        served(api, &self.tenant);
         let name = self.name(now_ms);
         let existing = self.write(api, &name, fresh, true).await?;
         existing.map(|bytes| Row::decode(&bytes).map(|row| (name, row))).transpose()
+    }
+
+    pub async fn get(&self, api: &Api, name: &str) -> Result<Option<Row>, Problem> {
+        let (tenant, key) = (self.tenant.clone(), name.to_owned());
+        let request = GetRecordRequest { table: Table::Idempotency.into(), tenant, key };
+        let value = api.deps().storage.clone().get_record(request).await?.into_inner().value;
+        value.map(|bytes| Row::decode(&bytes)).transpose()
     }
 
     pub async fn put(&self, api: &Api, name: &str, row: &Row) -> Result<(), Problem> {
@@ -159,7 +163,7 @@ pub(crate) fn sweep_in_background(api: &Api) {
 }
 
 /// One pass over the table.
-pub(in crate::http) async fn sweep(api: &Api) -> Result<(), Problem> {
+pub(crate) async fn sweep(api: &Api) -> Result<(), Problem> {
     let day = api.deps().clock.now_ms() / DAY_MS;
     let oldest = format!("{PREFIX}{:08}.", day.saturating_sub(1));
     for tenant in tenants(api).await? {
@@ -180,12 +184,22 @@ pub(in crate::http) async fn sweep(api: &Api) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whose rows to look through.
-async fn tenants(api: &Api) -> Result<Vec<String>, Problem> {
-    let mut names = vec![OPERATOR_ROWS.to_owned()];
-    let records = list(api, Table::Tenants, "", "", MAX_TENANTS).await?;
-    names.extend(records.into_iter().map(|record| record.tenant));
+/// Whose rows to look through: the operator's, those of the tenants that this gateway served, and of as many
+/// others as one page names. A tenant beyond is looked after by the gateways that serve it.
+async fn tenants(api: &Api) -> Result<BTreeSet<String>, Problem> {
+    let mut names = api.keyed_tenants.lock().clone();
+    names.insert(OPERATOR_ROWS.to_owned());
+    let page = list(api, Table::Tenants, "", "", SWEEP_PAGE).await?;
+    names.extend(page.into_iter().map(|record| record.tenant));
     Ok(names)
+}
+
+/// Remembers whose rows there are.
+fn served(api: &Api, tenant: &str) {
+    let mut names = api.keyed_tenants.lock();
+    if names.len() < MAX_KEYED_TENANTS && !names.contains(tenant) {
+        names.insert(tenant.to_owned());
+    }
 }
 
 async fn list(api: &Api, table: Table, tenant: &str, after: &str, limit: u32) -> Result<Vec<Record>, Problem> {

@@ -106,6 +106,7 @@ pub struct SentEntry {
 pub struct EntryPage {
     pub entries: Vec<Entry>,
     /// Where to go on in the direction asked: give it as `after` or as `before`; null: nothing more now.
+    #[schema(required)]
     pub next: Option<u64>,
 }
 
@@ -119,6 +120,7 @@ pub struct Entry {
     /// Who did it; of what the application did, its own name in the log.
     pub author: String,
     /// Null where the kind has none, and where it is gone (redacted, expired, erased).
+    #[schema(required)]
     pub text: Option<String>,
     pub message_id: String,
     /// In ms since 1970; never decreases along seq.

@@ -52,6 +52,7 @@ pub struct MembersChanged {
 pub struct MemberPage {
     pub members: Vec<Member>,
     /// Give it as `after` to go on; null at the end.
+    #[schema(required)]
     pub next: Option<UserRef>,
     /// How many members there are.
     pub total: u64,
