@@ -1,1 +1,72 @@
-fn main() {}
+//! The one binary: `posthorn help`.
+
+mod commands;
+mod dev;
+mod page;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use commands::{
+    backup::BackupArgs, config::ConfigCommand, errors::ErrorsArgs, restore::RestoreArgs, serve::ServeArgs,
+    token::TokenArgs, version::VersionArgs,
+};
+use dev::DevArgs;
+
+/// Durable, ordered, live conversations: a messaging backend
+#[derive(Parser)]
+#[command(name = "posthorn", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything in this process to try it: a page, two demo users, keys in a directory
+    Dev(DevArgs),
+    /// Start the services as a configuration file says
+    Serve(ServeArgs),
+    /// Sign a token for a user with a key of their tenant
+    Token(TokenArgs),
+    /// The configuration: check it, print it, document it
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Explain the error codes
+    Errors(ErrorsArgs),
+    /// Copy the data of a running server into a file
+    Backup(BackupArgs),
+    /// Put a backup into an empty data directory
+    Restore(RestoreArgs),
+    /// Say which build this is
+    Version(VersionArgs),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("posthorn: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Dev(args) => return on_runtime(dev::run(args)),
+        Command::Serve(args) => return on_runtime(commands::serve::run(args)),
+        Command::Token(args) => commands::token::run(&args)?,
+        Command::Config(command) => commands::config::run(&command)?,
+        Command::Errors(args) => commands::errors::run(&args)?,
+        Command::Backup(args) => return on_runtime(commands::backup::run(args)),
+        Command::Restore(args) => commands::restore::run(&args)?,
+        Command::Version(args) => commands::version::run(&args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn on_runtime(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

@@ -1,0 +1,1 @@
+//! Starting and stopping, step by step, in both topologies.

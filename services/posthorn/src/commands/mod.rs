@@ -1,0 +1,22 @@
+//! The commands that are not servers.
+
+pub mod backup;
+pub mod config;
+pub mod errors;
+pub mod restore;
+pub mod serve;
+pub mod token;
+pub mod version;
+
+use std::io::{ErrorKind, Write};
+
+use anyhow::Result;
+
+/// To stdout, flushed. A reader that has seen enough (`| head`) is no error.
+pub fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
