@@ -3,6 +3,7 @@
 //! docs/adr/0002-one-writer-one-sync.md the reasons.
 
 mod appends;
+mod backup;
 mod config;
 mod engine;
 mod group;
@@ -12,6 +13,7 @@ mod metrics;
 mod ownership;
 mod queue;
 mod reads;
+mod restore;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -40,6 +42,7 @@ use engine::Engine;
 use group::{Group, Held};
 use metrics::StoreMetrics;
 use queue::{Kind, Queue, Typed};
+pub use restore::{Restored, restore};
 
 /// Bytes that every queued write counts beyond its content.
 const WRITE_OVERHEAD_BYTES: usize = 512;

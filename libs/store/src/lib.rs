@@ -4,6 +4,7 @@
 //!
 //! docs/storage.md lists the full key of every table.
 
+pub mod bench;
 pub mod conformance;
 pub mod embedded;
 mod error;

@@ -1,6 +1,9 @@
 //! fjall: the one place that knows the library.
 
-use std::path::Path;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
@@ -46,6 +49,10 @@ pub(crate) fn unavailable(error: &fjall::Error) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
 
+fn damaged(path: &Path, why: &str) -> StoreError {
+    StoreError::Damaged(format!("the journal in {} is damaged ({why}): restore a backup", path.display()))
+}
+
 impl Engine {
     pub(crate) fn open(path: &Path, config: &StoreConfig) -> Result<Self> {
         let open = || {
@@ -63,10 +70,14 @@ impl Engine {
             let (feed, system) = (table(Space::Feed)?, table(Space::System)?);
             Ok(Self { db, log, cells, feed, system })
         };
-        open().map_err(|error: fjall::Error| match error {
+        // Some bent journals trip an assertion of the library instead of an error.
+        let opened: fjall::Result<Self> = match catch_unwind(AssertUnwindSafe(open)) {
+            Ok(opened) => opened,
+            Err(_) => return Err(damaged(path, "it cannot be read")),
+        };
+        opened.map_err(|error| match error {
             fjall::Error::JournalRecovery(_) | fjall::Error::Unrecoverable | fjall::Error::InvalidTag(_) => {
-                let path = path.display();
-                StoreError::Damaged(format!("the journal in {path} is damaged ({error}): restore a backup"))
+                damaged(path, &error.to_string())
             }
             fjall::Error::Locked => StoreError::Unavailable(format!("{} is in use", path.display())),
             error => StoreError::Unavailable(format!("{} does not open: {error}", path.display())),

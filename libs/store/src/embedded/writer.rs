@@ -20,6 +20,8 @@ use crate::{Result, StoreError};
 const REOPEN_INTERVAL: Duration = Duration::from_millis(500);
 /// How long readers may hold the old database before an attempt to open it again is put off.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(2);
+/// Opening writes a little itself.
+const REOPEN_FREE_BYTES: u64 = 4 * 1024 * 1024;
 const ROOM_INTERVAL: Duration = Duration::from_millis(5);
 
 pub(super) struct Writer {
@@ -211,7 +213,7 @@ impl Writer {
         }
         self.last_reopen = Instant::now();
         let free = space::free_bytes(&self.shared.config.data_dir);
-        if free < self.shared.config.min_free_bytes {
+        if free < self.shared.config.min_free_bytes.max(REOPEN_FREE_BYTES) {
             return;
         }
         if let Some(old) = self.shared.engine.send_replace(None) {
