@@ -186,3 +186,63 @@ impl Registry {
         &self.shards[(id % SHARDS as u64) as usize]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(id: u64, tenant: &str, user: &str, device: &str, issued_ms: u64) -> Arc<Connection> {
+        let identity = Identity {
+            tenant: TenantId::new(tenant).unwrap(),
+            user: UserId::new(user).unwrap(),
+            device: DeviceId::new(device).unwrap(),
+        };
+        let token = Token { id: format!("token{id}"), issued_ms, expires_ms: 0 };
+        Arc::new(Connection::new(id, identity, Protocol::Json, 1_000, token))
+    }
+
+    fn registry() -> (Registry, Vec<Arc<Connection>>) {
+        let registry = Registry::default();
+        let all = vec![
+            connection(1, "t", "ada", "phone", 10),
+            connection(2, "t", "ada", "laptop", 20),
+            connection(3, "t", "bob", "phone", 10),
+            connection(4, "other", "ada", "phone", 10),
+        ];
+        for connection in &all {
+            registry.insert(connection);
+        }
+        (registry, all)
+    }
+
+    #[test]
+    fn a_cut_ends_the_connections_it_describes() {
+        let (registry, _) = registry();
+        let cut = |cut: Cut, only: &[u64]| registry.cut("t", &cut, only).iter().map(|c| c.id).collect::<Vec<_>>();
+        let ada = || Cut { user: "ada".into(), ..Cut::default() };
+        assert_eq!(cut(ada(), &[]), [1, 2]);
+        assert_eq!(cut(Cut { device: "laptop".into(), ..ada() }, &[]), [2]);
+        assert_eq!(cut(Cut { issued_until_ms: 10, ..ada() }, &[]), [1]);
+        assert_eq!(cut(Cut { token_id: "token2".into(), ..ada() }, &[]), [2]);
+        assert_eq!(cut(Cut { token_id: "token3".into(), ..Cut::default() }, &[]), [3]);
+        assert_eq!(cut(Cut::default(), &[]), [1, 2, 3]);
+        assert_eq!(cut(Cut::default(), &[3, 4, 99]), [3]);
+        assert_eq!(cut(Cut { user: "nobody".into(), ..Cut::default() }, &[]), [0; 0]);
+    }
+
+    #[test]
+    fn who_left_is_forgotten_and_leaves_a_newer_connection_its_session() {
+        let (registry, all) = registry();
+        registry.take_session("s", 1);
+        registry.take_session("s", 2);
+        assert_eq!(all[0].outbox.take_order(), Some(Order::End(Ending::server(Code::SessionReplaced))));
+        registry.remove(&all[0], "s");
+        registry.remove(&all[0], "s");
+        assert_eq!((registry.len(), registry.with(1, |_| ()), registry.index.lock().sessions.len()), (3, None, 1));
+        for connection in &all {
+            registry.remove(connection, "s");
+        }
+        let index = registry.index.lock();
+        assert_eq!((registry.len(), index.users.len(), index.sessions.len()), (0, 0, 0));
+    }
+}

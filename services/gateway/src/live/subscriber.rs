@@ -32,6 +32,7 @@ pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
     let mut first = true;
     loop {
         let subscribed = tokio::select! {
+            biased;
             subscribed = gateway.deps.bus.subscribe(&name) => subscribed,
             () = stopping.cancelled() => return,
         };
@@ -44,15 +45,17 @@ pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
                 first = false;
                 gateway.subscribed(subject, true);
                 tokio::select! {
-                    () = consume(&gateway, subject, subscription) => {}
-                    () = stopping.cancelled() => return,
-                }
+                biased;
+                        () = consume(&gateway, subject, subscription) => {}
+                        () = stopping.cancelled() => return,
+                    }
                 gateway.subscribed(subject, false);
                 tracing::warn!(subject = name, "the bus ended a subscription");
             }
             Err(error) => tracing::warn!(subject = name, %error, "cannot subscribe"),
         }
         tokio::select! {
+            biased;
             () = sleep(Duration::from_millis(RETRY_MS)) => {}
             () = stopping.cancelled() => return,
         }

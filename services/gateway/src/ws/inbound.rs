@@ -37,7 +37,7 @@ impl Serving {
                 self.request(frame)
             }
             Received::Control => {
-                self.counted(0)?;
+                self.counted(None)?;
                 self.flush()
             }
             Received::WrongType => Err(Ending::server(Code::TextFrameExpected)),
@@ -45,14 +45,14 @@ impl Serving {
         }
     }
 
-    /// Counts something that the client sent; false if it was refused, and the refusal told.
-    pub(super) fn counted(&mut self, id: u64) -> Result<bool, Ending> {
+    /// Counts something that the client sent; false if it was refused, which is told where there is a reply to it.
+    pub(super) fn counted(&mut self, id: Option<u64>) -> Result<bool, Ending> {
         let now_ms = self.gateway.clock().now_ms();
         let taken = self.limits.take(&self.user_limit, now_ms, &self.gateway.metrics);
         match taken {
             Ok(()) => Ok(true),
             Err(Excess::Refuse(failure)) => {
-                if id > 0 {
+                if let Some(id) = id {
                     self.refuse(id, &failure);
                 }
                 Ok(false)
@@ -63,7 +63,8 @@ impl Serving {
 
     pub(super) fn request(&mut self, frame: ClientFrame) -> Result<(), Ending> {
         let ClientFrame { id, traceparent, request } = frame;
-        if !self.counted(id)? {
+        let replied_to = (!matches!(request, Some(Request::Pong(_)))).then_some(id);
+        if !self.counted(replied_to)? {
             return Ok(());
         }
         let Some(request) = request else {
