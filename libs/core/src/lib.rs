@@ -2,6 +2,7 @@
 //! see, unread counts, deduplication, permissions, cursors, rates and retry schedules. No tokio, no
 //! clock, no entropy: everything comes in as an argument.
 
+pub mod backoff;
 pub mod chain;
 pub mod conversation;
 pub mod cursor;

@@ -11,6 +11,8 @@ pub struct SessionConfig {
     pub leeway_ms: u64,
     /// Live signing keys of a tenant.
     pub max_signing_keys: usize,
+    /// API keys of a tenant, and of the operator.
+    pub max_api_keys: usize,
     /// Longest life of a token that this service mints.
     pub max_token_ttl_s: u64,
     /// Life of a resume token.
@@ -21,6 +23,10 @@ pub struct SessionConfig {
     pub max_lookup_users: usize,
     /// Users that one connection may watch.
     pub max_watched_users: usize,
+    /// A revocation is published once more after this, for connections that were just being made.
+    pub cut_again_ms: u64,
+    /// Revocations that may wait for that.
+    pub max_waiting_cuts: usize,
 }
 
 impl Default for SessionConfig {
@@ -29,11 +35,14 @@ impl Default for SessionConfig {
             max_token_bytes: 8 * 1024,
             leeway_ms: 5_000,
             max_signing_keys: 8,
+            max_api_keys: 64,
             max_token_ttl_s: 30 * 86_400,
             resume_ttl_ms: 86_400_000,
             presence_grace_ms: 10_000,
             max_lookup_users: 20_000,
             max_watched_users: 1_000,
+            cut_again_ms: 15_000,
+            max_waiting_cuts: 1_024,
         }
     }
 }

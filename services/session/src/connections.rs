@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use posthorn_clock::sleep;
+use posthorn_clock::{Instant, sleep};
 use posthorn_core::{TenantId, UserId, UserKey};
 use posthorn_errors::{Code, Failure};
 use posthorn_presence::{ConnectionRef, PresenceError};
@@ -12,7 +12,10 @@ use posthorn_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{error::bad_id, service::SessionService};
+use crate::{
+    error::bad_id,
+    service::{SessionService, TELLERS},
+};
 
 #[derive(Serialize, Deserialize)]
 struct LastSeen {
@@ -35,12 +38,10 @@ impl SessionService {
         let user = key_of(&request.tenant, &request.user)?;
         let at = ConnectionRef { gateway: request.gateway, connection: request.connection };
         let first = self.presence.register(&user, &request.device, &at).await.map_err(presence)?;
-        self.metrics.connections.inc();
         let was_leaving = self.leaving.lock().remove(&user).is_some();
         if first && !was_leaving {
-            self.metrics.transition("online");
             let (service, user) = (Arc::clone(self), user.clone());
-            self.tasks.background("presence", async move { service.tell_watchers(&user, Status::Online, 0).await });
+            self.tasks.background("presence", async move { service.show(&user, 0).await });
         }
         let session =
             if request.session.is_empty() { self.clock.uuid_v4().simple().to_string() } else { request.session };
@@ -52,7 +53,6 @@ impl SessionService {
     pub async fn disconnect(self: &Arc<Self>, tenant: &str, user: &str, at: ConnectionRef) -> Result<(), Failure> {
         let user = key_of(tenant, user)?;
         let last = self.presence.unregister(&user, &at).await.map_err(presence)?;
-        self.metrics.connections.dec();
         if last {
             self.leave(user);
         }
@@ -87,18 +87,39 @@ impl SessionService {
                 gone
             };
             if still_gone {
-                service.went_offline(&user, seen_ms).await;
+                service.show(&user, seen_ms).await;
             }
         });
     }
 
-    async fn went_offline(&self, user: &UserKey, at_ms: u64) {
+    /// Tells watchers what is the case now, if it is not what they were told last. One at a time for a
+    /// user, and each after the change that led to it: the last word is right.
+    async fn show(&self, user: &UserKey, seen_ms: u64) {
+        let _order = self.telling[usize::from(user.shard().0) % TELLERS].lock().await;
+        let online = match self.presence.online(std::slice::from_ref(user)).await {
+            Ok(online) => online.first() == Some(&true) || self.leaving.lock().contains_key(user),
+            Err(error) => {
+                tracing::warn!(%error, "whether a user is there is not known");
+                return;
+            }
+        };
+        let changed = {
+            let mut shown = self.shown.lock();
+            if online { shown.insert(user.clone()) } else { shown.remove(user) }
+        };
+        if !changed {
+            return;
+        }
+        if online {
+            self.metrics.transition("online");
+            return self.tell_watchers(user, Status::Online, 0).await;
+        }
         self.metrics.transition("offline");
         let (tenant, name) = (user.tenant.as_str(), user.user.as_str());
-        if let Err(failure) = self.records.put(Table::LastSeen, tenant, name, &LastSeen { at_ms }).await {
+        if let Err(failure) = self.records.put(Table::LastSeen, tenant, name, &LastSeen { at_ms: seen_ms }).await {
             tracing::warn!(%failure, "last-seen was not written");
         }
-        self.tell_watchers(user, Status::Offline, at_ms).await;
+        self.tell_watchers(user, Status::Offline, seen_ms).await;
     }
 
     async fn tell_watchers(&self, user: &UserKey, status: Status, last_seen_ms: u64) {
@@ -121,13 +142,16 @@ impl SessionService {
         if users.len() > self.config.max_lookup_users {
             return Err(Failure::plain(Code::Overloaded).limit("session.max_lookup_users"));
         }
+        let started = Instant::now();
         let tenant = TenantId::new(tenant).map_err(|error| bad_id(&error))?;
         let key = |user: &String| {
             let user = UserId::new(user).map_err(|error| bad_id(&error))?;
             Ok(UserKey { tenant: tenant.clone(), user })
         };
         let users = users.iter().map(key).collect::<Result<Vec<_>, Failure>>()?;
-        Ok(by_gateway(self.presence.lookup(&users).await.map_err(presence)?))
+        let found = by_gateway(self.presence.lookup(&users).await.map_err(presence)?);
+        self.metrics.lookup_seconds.observe(started.elapsed().as_secs_f64());
+        Ok(found)
     }
 
     /// Replaces what a connection watches; changes come to it from here on.

@@ -1,11 +1,15 @@
 //! Tenants and their keys. Signing keys verify people's tokens; API keys identify backends and
 //! operators. Of an API key only its hash is kept.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::RangeInclusive, sync::Arc};
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
+use aws_lc_rs::{
+    constant_time::verify_slices_are_equal,
+    digest,
+    signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use parking_lot::RwLock;
 use posthorn_core::TenantId;
 use posthorn_errors::{Code, Failure};
@@ -21,6 +25,10 @@ use crate::{
 pub const MINTED: &str = "minted";
 /// Tenant of the operator's keys: no tenant id has this form.
 const OPERATOR: &str = "~";
+/// HS256 secrets: at least as long as the hash (RFC 7518 section 3.2).
+const SECRET_BYTES: RangeInclusive<usize> = 32..=512;
+const MAX_PEM_BYTES: usize = 8 * 1024;
+const MAX_KEY_ID: usize = 64;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub struct SigningKey {
@@ -46,28 +54,78 @@ pub struct Verifier {
     pub id: String,
     pub algorithm: Algorithm,
     pub key: DecodingKey,
+    /// Of this key's algorithm alone, and of nothing but the signature: times are checked against the
+    /// service's own clock.
+    pub validation: Validation,
 }
 
 /// Keys by tenant, read once and kept: this service is the only one that writes them.
 #[derive(Default)]
 pub struct Keys {
-    verifiers: RwLock<HashMap<String, Arc<Vec<Verifier>>>>,
+    cached: RwLock<Cached>,
+}
+
+#[derive(Default)]
+struct Cached {
+    verifiers: HashMap<String, Arc<Vec<Verifier>>>,
+    /// Changes with every change of keys: what was read before is not kept after it.
+    version: u64,
+}
+
+impl Keys {
+    fn changed(&self, tenant: &str) {
+        let mut cached = self.cached.write();
+        cached.version += 1;
+        cached.verifiers.remove(tenant);
+    }
+}
+
+/// A PEM (RFC 7468) public key that can verify signatures of the algorithm.
+fn public_key(algorithm: Algorithm, pem: &[u8]) -> Result<DecodingKey, Failure> {
+    let bad = || invalid("`key` is not a PEM public key of this algorithm");
+    let text = std::str::from_utf8(pem).map_err(|_| bad())?;
+    if text.len() > MAX_PEM_BYTES || !text.contains("PUBLIC KEY-----") {
+        return Err(bad());
+    }
+    let key = match algorithm {
+        Algorithm::RS256 => DecodingKey::from_rsa_pem(pem),
+        Algorithm::ES256 => DecodingKey::from_ec_pem(pem),
+        _ => DecodingKey::from_ed_pem(pem),
+    };
+    let key = key.map_err(|_| bad())?;
+    let bytes = key.try_get_as_bytes().map_err(|_| bad())?;
+    let parsed = match algorithm {
+        Algorithm::RS256 => ParsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, bytes),
+        Algorithm::ES256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, bytes),
+        _ => ParsedPublicKey::new(&ED25519, bytes),
+    };
+    parsed.map_err(|_| bad())?;
+    Ok(key)
+}
+
+fn is_key_id(id: &str) -> bool {
+    let clean = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    clean && (1..=MAX_KEY_ID).contains(&id.len()) && id != MINTED
 }
 
 impl Verifier {
     /// The algorithm is bound to the key: a token's header never chooses it.
     fn new(id: &str, key: &SigningKey) -> Result<Self, Failure> {
         let bytes = URL_SAFE_NO_PAD.decode(&key.key).map_err(|_| Failure::new(Code::DataLoss, "a signing key"))?;
-        let bad = |_| invalid("`key` is not a PEM public key of this algorithm");
         let (algorithm, decoding) = match key.algorithm.as_str() {
-            "HS256" if bytes.len() >= 32 => (Algorithm::HS256, DecodingKey::from_secret(&bytes)),
-            "HS256" => return Err(invalid("`key` must have at least 32 bytes for HS256")),
-            "RS256" => (Algorithm::RS256, DecodingKey::from_rsa_pem(&bytes).map_err(bad)?),
-            "ES256" => (Algorithm::ES256, DecodingKey::from_ec_pem(&bytes).map_err(bad)?),
-            "EdDSA" => (Algorithm::EdDSA, DecodingKey::from_ed_pem(&bytes).map_err(bad)?),
+            "HS256" if SECRET_BYTES.contains(&bytes.len()) => (Algorithm::HS256, DecodingKey::from_secret(&bytes)),
+            "HS256" => return Err(invalid("`key` must have 32 to 512 bytes for HS256")),
+            "RS256" => (Algorithm::RS256, public_key(Algorithm::RS256, &bytes)?),
+            "ES256" => (Algorithm::ES256, public_key(Algorithm::ES256, &bytes)?),
+            "EdDSA" => (Algorithm::EdDSA, public_key(Algorithm::EdDSA, &bytes)?),
             _ => return Err(invalid("`algorithm` must be HS256, RS256, ES256 or EdDSA")),
         };
-        Ok(Self { id: id.to_owned(), algorithm, key: decoding })
+        let mut validation = Validation::new(algorithm);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        Ok(Self { id: id.to_owned(), algorithm, key: decoding, validation })
     }
 }
 
@@ -80,7 +138,7 @@ impl SessionService {
         self.records.put_if_absent(Table::SigningKeys, tenant.as_str(), MINTED, &minted).await?;
         let record = Tenant { created_ms: self.clock.now_ms() };
         let existed = self.records.put_if_absent(Table::Tenants, tenant.as_str(), "tenant", &record).await?;
-        self.keys.verifiers.write().remove(tenant.as_str());
+        self.keys.changed(tenant.as_str());
         Ok(existed.is_some())
     }
 
@@ -92,31 +150,36 @@ impl SessionService {
 
     pub async fn add_signing_key(&self, tenant: &str, id: &str, algorithm: &str, key: &[u8]) -> Result<(), Failure> {
         let tenant = self.known_tenant(tenant).await?;
-        if id.is_empty() || id.len() > 64 || id == MINTED {
-            return Err(invalid("`key_id` must be 1 to 64 characters, and not `minted`"));
+        if !is_key_id(id) {
+            return Err(invalid("`key_id` must be 1 to 64 characters of A-Z a-z 0-9 . _ -, and not `minted`"));
         }
         let record = SigningKey { algorithm: algorithm.to_owned(), key: URL_SAFE_NO_PAD.encode(key) };
         Verifier::new(id, &record)?;
         let there = self.verifiers(tenant.as_str()).await?;
         if there.len() >= self.config.max_signing_keys && !there.iter().any(|verifier| verifier.id == id) {
-            return Err(Failure::plain(Code::Overloaded).limit("session.max_signing_keys"));
+            return Err(invalid("the tenant has as many signing keys as it may").limit("session.max_signing_keys"));
         }
         self.records.put(Table::SigningKeys, tenant.as_str(), id, &record).await?;
-        self.keys.verifiers.write().remove(tenant.as_str());
+        self.keys.changed(tenant.as_str());
         Ok(())
     }
 
     /// The tenant's keys; none for a tenant that does not exist.
     pub(crate) async fn verifiers(&self, tenant: &str) -> Result<Arc<Vec<Verifier>>, Failure> {
-        if let Some(known) = self.keys.verifiers.read().get(tenant) {
-            return Ok(Arc::clone(known));
-        }
+        let version = {
+            let cached = self.keys.cached.read();
+            if let Some(known) = cached.verifiers.get(tenant) {
+                return Ok(Arc::clone(known));
+            }
+            cached.version
+        };
         let records: Vec<(String, SigningKey)> = self.records.of_tenant(Table::SigningKeys, tenant).await?;
         let verifiers = records.iter().map(|(id, key)| Verifier::new(id, key)).collect::<Result<Vec<_>, _>>()?;
         let verifiers = Arc::new(verifiers);
         // Names of tenants that do not exist come from outside: nothing is kept for them.
-        if !verifiers.is_empty() {
-            self.keys.verifiers.write().insert(tenant.to_owned(), Arc::clone(&verifiers));
+        let mut cached = self.keys.cached.write();
+        if !verifiers.is_empty() && cached.version == version {
+            cached.verifiers.insert(tenant.to_owned(), Arc::clone(&verifiers));
         }
         Ok(verifiers)
     }
@@ -129,6 +192,9 @@ impl SessionService {
             KeyScope::Unspecified => return Err(invalid("`scope` is missing")),
         };
         let owner = if operator { OPERATOR.to_owned() } else { (&self.known_tenant(tenant).await?).into() };
+        if self.records.of_tenant::<ApiKey>(Table::ApiKeys, &owner).await?.len() >= self.config.max_api_keys {
+            return Err(invalid("there are as many API keys as there may be").limit("session.max_api_keys"));
+        }
         let id = self.clock.uuid_v4().simple().to_string();
         let secret = URL_SAFE_NO_PAD.encode(self.secret());
         let record = ApiKey { hash: hash_of(&secret), operator };

@@ -14,5 +14,8 @@ mod revocations;
 mod service;
 mod tokens;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::SessionConfig;
 pub use service::{SessionDeps, SessionService};

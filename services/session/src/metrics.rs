@@ -1,9 +1,9 @@
 //! What operators see of sessions.
 
-use posthorn_telemetry::{Metrics, Word, counter_family};
+use posthorn_telemetry::{Metrics, Word, counter_family, histogram};
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -13,18 +13,30 @@ pub struct Outcome {
 
 pub struct SessionMetrics {
     pub authentications: Family<Outcome, Counter>,
-    pub connections: Gauge,
     pub transitions: Family<Outcome, Counter>,
     pub revocations: Counter,
+    pub cuts_not_repeated: Counter,
+    pub publications_dropped: Counter,
+    pub lookup_seconds: Histogram,
 }
 
 impl SessionMetrics {
     pub fn new(m: &Metrics) -> Self {
         Self {
             authentications: m.register("session_authentications", "Tokens and keys looked at", counter_family()),
-            connections: m.register("session_connections", "Connections registered", Gauge::default()),
             transitions: m.register("presence_transitions", "Users who came or went", counter_family()),
             revocations: m.register("session_revocations", "Revocations written", Counter::default()),
+            cuts_not_repeated: m.register(
+                "session_cuts_not_repeated",
+                "Revocations published once only, `session.max_waiting_cuts` being reached",
+                Counter::default(),
+            ),
+            publications_dropped: m.register(
+                "session_publications_dropped",
+                "Publications that the bus did not take; gateways notice and resync",
+                Counter::default(),
+            ),
+            lookup_seconds: m.register("session_lookup_seconds", "Lookup of recipients' connections", histogram()),
         }
     }
 

@@ -1,13 +1,23 @@
 //! Revocations: durable first, then told to the gateways.
 
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
 use bytes::Bytes;
-use posthorn_core::{TenantId, UserId};
+use posthorn_clock::sleep;
+use posthorn_core::{DeviceId, TenantId, UserId};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::internal::{AuthenticateReply, Cut, Publication, Table, publication::What};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
-use crate::{error::bad_id, service::SessionService};
+use crate::{
+    error::{bad_id, invalid},
+    service::SessionService,
+    tokens::MAX_NAME_BYTES,
+};
 
 /// Every token of the subject issued at or before this moment.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -21,9 +31,22 @@ fn keys(user: &str, device: &str, token_id: &str) -> [String; 3] {
 }
 
 impl SessionService {
-    pub async fn revoke(&self, tenant: &str, user: &str, device: &str, token_id: &str) -> Result<(), Failure> {
+    /// Every token of the user, of one device, or the one, issued up to now.
+    pub async fn revoke(
+        self: &Arc<Self>,
+        tenant: &str,
+        user: &str,
+        device: &str,
+        token_id: &str,
+    ) -> Result<(), Failure> {
         TenantId::new(tenant).map_err(|error| bad_id(&error))?;
         UserId::new(user).map_err(|error| bad_id(&error))?;
+        if !device.is_empty() {
+            DeviceId::new(device).map_err(|error| bad_id(&error))?;
+        }
+        if token_id.len() > MAX_NAME_BYTES {
+            return Err(invalid("`token_id` is too long"));
+        }
         let [of_user, of_device, of_token] = keys(user, device, token_id);
         let key = match (device.is_empty(), token_id.is_empty()) {
             (_, false) => of_token,
@@ -35,27 +58,51 @@ impl SessionService {
         self.metrics.revocations.inc();
         let cut = Cut {
             user: user.to_owned(),
-            device: device.to_owned(),
+            // A token is revoked whatever device it is of.
+            device: if token_id.is_empty() { device.to_owned() } else { String::new() },
             code: Code::TokenRevoked.as_str().to_owned(),
             issued_until_ms: until_ms,
             token_id: token_id.to_owned(),
         };
-        self.publish("gateways", tenant, Vec::new(), What::Cut(cut)).await;
+        self.publish("gateways", tenant, Vec::new(), What::Cut(cut.clone())).await;
+        self.cut_again(tenant.to_owned(), cut);
         Ok(())
+    }
+
+    /// A connection that was authenticated just before the revocation and registered just after the cut
+    /// was not there to be cut: by now it is.
+    fn cut_again(self: &Arc<Self>, tenant: String, cut: Cut) {
+        if self.waiting_cuts.fetch_add(1, Ordering::Relaxed) >= self.config.max_waiting_cuts {
+            self.waiting_cuts.fetch_sub(1, Ordering::Relaxed);
+            self.metrics.cuts_not_repeated.inc();
+            return;
+        }
+        let (service, stopping) = (Arc::clone(self), self.tasks.stopping());
+        self.tasks.background("cut again", async move {
+            tokio::select! {
+                () = sleep(Duration::from_millis(service.config.cut_again_ms)) => {
+                    service.publish("gateways", &tenant, Vec::new(), What::Cut(cut)).await;
+                }
+                () = stopping.cancelled() => {}
+            }
+            service.waiting_cuts.fetch_sub(1, Ordering::Relaxed);
+        });
     }
 
     /// A token that does not say when it was issued counts as issued long ago.
     pub(crate) async fn revoked(&self, who: &AuthenticateReply) -> Result<bool, Failure> {
         let [of_user, of_device, of_token] = keys(&who.user, &who.device, &who.token_id);
-        let tokens = (!who.token_id.is_empty()).then_some(of_token);
-        for key in [of_user, of_device].into_iter().chain(tokens) {
+        for key in [of_user, of_device] {
             let found: Option<Revoked> = self.records.get(Table::Revocations, &who.tenant, &key).await?;
-            // Issue times are whole seconds: one of the same second as the revocation is revoked.
             if found.is_some_and(|revoked| who.issued_ms <= revoked.until_ms) {
                 return Ok(true);
             }
         }
-        Ok(false)
+        if who.token_id.is_empty() {
+            return Ok(false);
+        }
+        // Revoked by its id, whatever it says about its time.
+        Ok(self.records.get::<Revoked>(Table::Revocations, &who.tenant, &of_token).await?.is_some())
     }
 
     /// Numbered per subject; what is lost shows as a hole.
@@ -73,6 +120,7 @@ impl SessionService {
             what: Some(what),
         };
         if let Err(error) = self.bus.publish(subject, Bytes::from(publication.encode_to_vec())).await {
+            self.metrics.publications_dropped.inc();
             tracing::warn!(%error, subject, "publication failed");
         }
     }

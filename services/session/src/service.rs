@@ -1,8 +1,8 @@
 //! One session instance.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, OnceLock},
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
 };
 
 use aws_lc_rs::hmac;
@@ -17,6 +17,9 @@ use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 
 use crate::{SessionConfig, keys::Keys, metrics::SessionMetrics, records::Records, resume::load_key};
+
+/// Users whose watchers can be told at the same time.
+pub(crate) const TELLERS: usize = 32;
 
 /// What an instance is made of.
 pub struct SessionDeps {
@@ -42,6 +45,12 @@ pub struct SessionService {
     pub(crate) resume_key: OnceLock<hmac::Key>,
     /// Users within their grace, with the ticket of the leave that began it.
     pub(crate) leaving: Mutex<HashMap<UserKey, u64>>,
+    /// Users that watchers were told are online.
+    pub(crate) shown: Mutex<HashSet<UserKey>>,
+    /// Held while a user's watchers are told, by the user's shard: so they are told in order.
+    pub(crate) telling: [tokio::sync::Mutex<()>; TELLERS],
+    /// Revocations that will be published once more.
+    pub(crate) waiting_cuts: AtomicUsize,
     /// Last number per subject.
     pub(crate) numbers: tokio::sync::Mutex<BTreeMap<String, u64>>,
 }
@@ -61,6 +70,9 @@ impl SessionService {
             clock: deps.clock,
             resume_key: OnceLock::new(),
             leaving: Mutex::default(),
+            shown: Mutex::default(),
+            telling: Default::default(),
+            waiting_cuts: AtomicUsize::new(0),
             numbers: tokio::sync::Mutex::default(),
         })
     }

@@ -1,6 +1,6 @@
 //! People's tokens: JWTs (RFC 7519) signed by the application's backend, or minted here for it.
 
-use jsonwebtoken::{EncodingKey, Header, Validation, dangerous::insecure_decode_claims, decode, decode_header, encode};
+use jsonwebtoken::{EncodingKey, Header, dangerous::insecure_decode_claims, decode, decode_header, encode};
 use posthorn_core::{DeviceId, TenantId, UserId};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::internal::{AuthenticateReply, Table};
@@ -12,18 +12,19 @@ use crate::{
     service::SessionService,
 };
 
+/// Times are NumericDates (RFC 7519 section 2): seconds since 1970, fractions allowed.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     tenant: String,
     sub: String,
     #[serde(default)]
     device: String,
-    /// Seconds since 1970; required.
-    exp: u64,
+    /// Required.
+    exp: f64,
     #[serde(default)]
-    iat: u64,
+    iat: f64,
     #[serde(default)]
-    nbf: u64,
+    nbf: f64,
     #[serde(default)]
     jti: String,
     /// Limit class.
@@ -38,7 +39,7 @@ struct Unverified {
 }
 
 /// Longest accepted limit class or token id, in bytes.
-const MAX_NAME_BYTES: usize = 128;
+pub const MAX_NAME_BYTES: usize = 128;
 
 impl SessionService {
     /// Who a token is of. The tenant claim selects the key set; only a key of that tenant verifies.
@@ -57,6 +58,10 @@ impl SessionService {
         }
         let bad = |_| unauthenticated("the token is not a signed JWT");
         let header = decode_header(token).map_err(bad)?;
+        // RFC 7515 section 4.1.11: extensions that must be understood are not.
+        if header.crit.is_some() {
+            return Err(unauthenticated("the token's `crit` is not understood"));
+        }
         let unverified: Unverified = insecure_decode_claims(token).map_err(bad)?;
         let tenant = TenantId::new(&unverified.tenant).map_err(|_| unauthenticated("the token names no tenant"))?;
         let verifiers = self.verifiers(tenant.as_str()).await?;
@@ -64,7 +69,7 @@ impl SessionService {
         let claims = verifiers
             .iter()
             .filter(fits)
-            .find_map(|verifier| decode::<Claims>(token, &verifier.key, &signature_only(verifier)).ok())
+            .find_map(|verifier| decode::<Claims>(token, &verifier.key, &verifier.validation).ok())
             .map(|token| token.claims)
             .ok_or_else(|| unauthenticated("no key of the tenant verifies the token"))?;
         self.accept(&claims, resume).await
@@ -72,11 +77,12 @@ impl SessionService {
 
     async fn accept(&self, claims: &Claims, resume: &str) -> Result<AuthenticateReply, Failure> {
         let (now, leeway) = (self.clock.now_ms(), self.config.leeway_ms);
-        let ms = |seconds: u64| seconds.saturating_mul(1_000);
-        if ms(claims.exp).saturating_add(leeway) <= now {
+        let (expires_ms, issued_ms) = (ms("exp", claims.exp)?, ms("iat", claims.iat)?);
+        if expires_ms.saturating_add(leeway) <= now {
             return Err(Code::TokenExpired.into());
         }
-        if ms(claims.nbf.max(claims.iat)) > now.saturating_add(leeway) {
+        // One from the future would outlive revocations.
+        if issued_ms.max(ms("nbf", claims.nbf)?) > now.saturating_add(leeway) {
             return Err(unauthenticated("the token is not valid yet"));
         }
         let bad = |what: &str| unauthenticated(&format!("the token's `{what}` is no valid id"));
@@ -93,10 +99,10 @@ impl SessionService {
             tenant: claims.tenant.clone(),
             user: (&user).into(),
             device: (&device).into(),
-            expires_ms: ms(claims.exp),
+            expires_ms,
             limit_class: claims.limit.clone(),
             token_id: claims.jti.clone(),
-            issued_ms: ms(claims.iat),
+            issued_ms,
             session: String::new(),
         };
         if self.revoked(&reply).await? {
@@ -132,30 +138,35 @@ impl SessionService {
             .ok_or_else(|| Failure::new(Code::NotFound, "no such tenant"))?;
         let secret = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, &key.key)
             .map_err(|_| Failure::new(Code::DataLoss, "a signing key"))?;
-        let iat = self.clock.now_ms() / 1_000;
+        let issued_ms = self.clock.now_ms();
+        let expires_ms = issued_ms.saturating_add(ttl_s.saturating_mul(1_000));
         let claims = Claims {
             tenant: (&tenant).into(),
             sub: (&user).into(),
             device: (&device).into(),
-            exp: iat + ttl_s,
-            iat,
-            nbf: 0,
+            exp: seconds(expires_ms),
+            iat: seconds(issued_ms),
+            nbf: 0.0,
             jti: self.clock.uuid_v4().simple().to_string(),
             limit: limit_class.to_owned(),
         };
         let header = Header { kid: Some(MINTED.to_owned()), ..Header::default() };
         let token = encode(&header, &claims, &EncodingKey::from_secret(&secret));
         let token = token.map_err(|_| Failure::new(Code::Internal, "the token could not be signed"))?;
-        Ok((token, claims.exp * 1_000))
+        Ok((token, expires_ms))
     }
 }
 
-/// Times are checked against the service's own clock.
-fn signature_only(verifier: &Verifier) -> Validation {
-    let mut validation = Validation::new(verifier.algorithm);
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.validate_aud = false;
-    validation
+/// Up to the year 5138, where a double still holds every millisecond.
+fn ms(claim: &str, seconds: f64) -> Result<u64, Failure> {
+    if !(0.0..100_000_000_000.0).contains(&seconds) {
+        return Err(unauthenticated(&format!("the token's `{claim}` is no time")));
+    }
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in the range just checked")]
+    Ok((seconds * 1_000.0).round() as u64)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "clocks stay below 2^53 ms")]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1_000.0
 }

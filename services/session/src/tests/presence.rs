@@ -1,0 +1,160 @@
+//! Where connections are, who is present, and what watchers are told.
+
+use std::time::Duration;
+
+use posthorn_clock::{Instant, sleep};
+use posthorn_proto::{
+    client::{PresenceNow, Status},
+    internal::{LookupRequest, PresenceRequest, WatchRequest, publication::What},
+};
+
+use super::*;
+
+const GRACE_MS: u64 = 10_000;
+
+fn now(user: &str, status: Status, last_seen_ms: u64) -> PresenceNow {
+    PresenceNow { user: user.into(), status: status.into(), last_seen_ms }
+}
+
+async fn watch(place: &Place, connection: u64, users: &[&str]) -> Vec<PresenceNow> {
+    let users = users.iter().map(|&user| user.into()).collect();
+    let request = WatchRequest { tenant: "t".into(), gateway: "g".into(), connection, users };
+    place.client.clone().watch(request).await.expect("watched").into_inner().now
+}
+
+async fn present(place: &Place, user: &str) -> PresenceNow {
+    let request = PresenceRequest { tenant: "t".into(), users: vec![user.into()] };
+    place.client.clone().presence(request).await.expect("answered").into_inner().now.remove(0)
+}
+
+async fn told(from: &mut Box<dyn Subscription>) -> (u64, Vec<u64>, PresenceNow) {
+    let publication = publication(from).await;
+    assert_eq!(publication.tenant, "t");
+    match publication.what {
+        Some(What::Presence(now)) => (publication.number, publication.connections, now),
+        other => panic!("not presence: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lookup_groups_connections_by_gateway_in_order() {
+    let place = Place::new().await;
+    for (user, gateway, connection) in [("bob", "h", 9), ("ann", "h", 2), ("ann", "g", 7), ("eve", "g", 1)] {
+        place.connect(user, gateway, connection).await;
+    }
+    let lookup = async |tenant: &str, users: &[&str]| {
+        let users = users.iter().map(|&user| user.into()).collect();
+        let request = LookupRequest { tenant: tenant.into(), users };
+        let found = place.client.clone().lookup(request).await.expect("found").into_inner().gateways;
+        found.into_iter().map(|at| (at.gateway, at.connections)).collect::<Vec<_>>()
+    };
+    let found = lookup("t", &["bob", "ann", "nobody"]).await;
+    assert_eq!(found, [("g".to_owned(), vec![7]), ("h".to_owned(), vec![9, 2])]);
+    assert_eq!(lookup("other", &["bob"]).await, []);
+    place.disconnect("ann", "h", 2).await;
+    assert_eq!(lookup("t", &["ann"]).await, [("g".to_owned(), vec![7])]);
+    place.disconnect("ann", "h", 2).await;
+    assert_eq!(lookup("t", &["ann"]).await, [("g".to_owned(), vec![7])], "unknown connections change nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_goes_offline_a_grace_after_the_last_connection_and_watchers_are_told_in_order() {
+    let place = Place::new().await;
+    let mut gateway = place.listen("gateway.g").await;
+    place.connect("eve", "g", 1).await;
+    assert_eq!(
+        watch(&place, 1, &["ann", "bob"]).await,
+        [now("ann", Status::Offline, 0), now("bob", Status::Offline, 0)]
+    );
+
+    place.connect("ann", "g", 2).await;
+    assert_eq!(told(&mut gateway).await, (1, vec![1], now("ann", Status::Online, 0)));
+    place.connect("ann", "h", 3).await;
+    place.disconnect("ann", "g", 2).await;
+    sleep(Duration::from_millis(2 * GRACE_MS)).await;
+    let left = Instant::now();
+    place.disconnect("ann", "h", 3).await;
+    let seen_ms = place.clock.now_ms();
+    assert_eq!(present(&place, "ann").await, now("ann", Status::Online, 0), "within the grace nobody has gone");
+    assert_eq!(told(&mut gateway).await, (2, vec![1], now("ann", Status::Offline, seen_ms)));
+    assert_eq!(left.elapsed().as_millis(), u128::from(GRACE_MS));
+    assert_eq!(present(&place, "ann").await, now("ann", Status::Offline, seen_ms));
+
+    let again = place.restarted().await;
+    assert_eq!(present(&again, "ann").await, now("ann", Status::Offline, seen_ms), "last-seen is durable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_within_the_grace_never_was_away() {
+    let place = Place::new().await;
+    let mut gateway = place.listen("gateway.g").await;
+    place.connect("eve", "g", 1).await;
+    watch(&place, 1, &["ann"]).await;
+    place.connect("ann", "g", 2).await;
+    for connection in 3..8 {
+        place.disconnect("ann", "g", connection - 1).await;
+        sleep(Duration::from_millis(GRACE_MS - 1)).await;
+        place.connect("ann", "g", connection).await;
+        sleep(Duration::from_millis(2)).await;
+    }
+    sleep(Duration::from_millis(3 * GRACE_MS)).await;
+    place.disconnect("ann", "g", 7).await;
+    let seen_ms = place.clock.now_ms();
+    assert_eq!(told(&mut gateway).await.2, now("ann", Status::Online, 0));
+    assert_eq!(told(&mut gateway).await, (2, vec![1], now("ann", Status::Offline, seen_ms)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_word_on_a_user_who_comes_as_the_grace_ends_is_right() {
+    for after_ms in GRACE_MS - 2..GRACE_MS + 3 {
+        let place = Place::new().await;
+        let mut gateway = place.listen("gateway.g").await;
+        place.connect("eve", "g", 1).await;
+        watch(&place, 1, &["ann"]).await;
+        place.connect("ann", "g", 2).await;
+        place.disconnect("ann", "g", 2).await;
+        sleep(Duration::from_millis(after_ms)).await;
+        place.connect("ann", "g", 3).await;
+        sleep(Duration::from_millis(3 * GRACE_MS)).await;
+        assert_eq!(present(&place, "ann").await, now("ann", Status::Online, 0));
+        // One more change, so that there is an end to read to.
+        place.disconnect("ann", "g", 3).await;
+        let mut seen = Vec::new();
+        while seen.iter().filter(|&&status| status == Status::Offline).count() < 1 + usize::from(seen.len() > 2) {
+            seen.push(told(&mut gateway).await.2.status());
+        }
+        let alternate = seen.windows(2).all(|pair| pair[0] != pair[1]);
+        assert!(alternate && seen[0] == Status::Online, "after {after_ms} ms: {seen:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_watchers_are_told_and_only_while_they_are_connected() {
+    let place = Place::new().await;
+    let mut gateway = place.listen("gateway.g").await;
+    place.connect("eve", "g", 1).await;
+    place.connect("sam", "g", 2).await;
+    watch(&place, 1, &["ann", "bob"]).await;
+    watch(&place, 2, &["ann"]).await;
+    watch(&place, 1, &["bob"]).await;
+    place.connect("ann", "h", 3).await;
+    assert_eq!(told(&mut gateway).await.1, [2]);
+    place.disconnect("sam", "g", 2).await;
+    place.disconnect("ann", "h", 3).await;
+    sleep(Duration::from_millis(2 * GRACE_MS)).await;
+    place.connect("bob", "h", 4).await;
+    let (number, connections, about) = told(&mut gateway).await;
+    assert_eq!((number, connections, about.user.as_str()), (2, vec![1], "bob"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lookup_and_a_watch_are_bounded() {
+    let place = Place::new().await;
+    let users = |count: usize| (0..count).map(|n| format!("u{n}")).collect::<Vec<_>>();
+    let request = LookupRequest { tenant: "t".into(), users: users(20_001) };
+    let refused = place.client.clone().lookup(request).await.expect_err("too many");
+    assert_eq!(failure_of(&refused).limit, "session.max_lookup_users");
+    let request = WatchRequest { tenant: "t".into(), gateway: "g".into(), connection: 1, users: users(1_001) };
+    let refused = place.client.clone().watch(request).await.expect_err("too many");
+    assert_eq!(failure_of(&refused).code, Code::TooManyWatched);
+}
