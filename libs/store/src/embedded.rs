@@ -57,7 +57,8 @@ pub struct EmbeddedStore {
     /// Ranges that may still be read at once.
     readers: Arc<Semaphore>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    _lock: layout::DirLock,
+    /// Until [`EmbeddedStore::close`]: whoever still holds a handle then does not hold the directory.
+    lock: Mutex<Option<layout::DirLock>>,
 }
 
 /// What the writer thread and the callers share.
@@ -119,7 +120,7 @@ impl EmbeddedStore {
         let writer = writer::Writer::new(Arc::clone(&shared), engine, held);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(|| writer.run());
         let thread = thread.map_err(|error| StoreError::Unavailable(format!("no thread for the writer: {error}")))?;
-        Ok(Arc::new(Self { shared, room, readers, writer: Mutex::new(Some(thread)), _lock: lock }))
+        Ok(Arc::new(Self { shared, room, readers, writer: Mutex::new(Some(thread)), lock: Mutex::new(Some(lock)) }))
     }
 
     /// Writes what is queued, syncs and closes. Later calls answer [`StoreError::Unavailable`]. Blocks
@@ -132,6 +133,7 @@ impl EmbeddedStore {
         {
             tracing::error!("the store's writer panicked");
         }
+        drop(self.lock.lock().take());
     }
 
     /// Runs a write in the next commit.
