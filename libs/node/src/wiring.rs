@@ -64,7 +64,12 @@ impl Engines {
     /// Nothing on disk. Outlives the node, so that another can be started on it.
     #[must_use]
     pub fn memory(clock: &Clock) -> Self {
-        let store = MemoryStore::new(clock.clone());
+        Self::over(MemoryStore::new(clock.clone()))
+    }
+
+    /// As [`Engines::memory`], over a store that the caller has made (and may crash).
+    #[must_use]
+    pub fn over(store: Arc<MemoryStore>) -> Self {
         Self {
             feed: Arc::new(EmbeddedFeed::new(Arc::clone(&store) as Arc<dyn FeedTable>)),
             embedded: None,

@@ -1,0 +1,4 @@
+//! All integration tests: one binary.
+
+mod log_model;
+mod world;
