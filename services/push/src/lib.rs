@@ -7,6 +7,9 @@ mod metrics;
 mod provider;
 mod service;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::PushConfig;
 pub use provider::{LogProvider, Notification, Provider, ProviderError};
 pub use service::{PushDeps, PushService};

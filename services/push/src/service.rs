@@ -7,6 +7,7 @@ use std::{
 };
 
 use posthorn_clock::{Clock, sleep};
+use posthorn_core::backoff::Backoff;
 use posthorn_errors::{Failure, failure_of};
 use posthorn_feed::{Fed, Feed, FeedError, PARTITIONS};
 use posthorn_proto::{
@@ -137,27 +138,29 @@ impl PushService {
             self.metrics.decided.inc();
             let Some(row) = fed.entry.row else { continue };
             let key = (fed.entry.tenant, fed.entry.conversation);
+            let at = (fed.entry.generation, row.seq);
+            if remembered.last.get(&key).is_some_and(|last| at <= *last) {
+                self.metrics.duplicates.inc();
+                continue;
+            }
             let Ok(envelope) = decode_envelope(&row.envelope) else {
                 // One bad entry must not stop the others; the log itself is checked where it is read.
                 tracing::error!(conversation = key.1, seq = row.seq, "an entry of the feed does not decode");
                 continue;
             };
             newest_ms = newest_ms.max(envelope.time_ms);
-            keys.push((key.clone(), (fed.entry.generation, row.seq)));
+            keys.push((key.clone(), at));
             if let Some(entry) = countable(row.seq, &envelope) {
                 conversations.entry(key).or_default().push(entry);
             }
         }
-        let due_ms = newest_ms + self.config.delay_ms;
-        sleep(Duration::from_millis(due_ms.saturating_sub(self.clock.now_ms()))).await;
+        // An owner's clock that is ahead delays nobody for longer.
+        let due_ms = newest_ms.saturating_add(self.config.delay_ms).saturating_sub(self.clock.now_ms());
+        sleep(Duration::from_millis(due_ms.min(self.config.delay_ms))).await;
         for ((tenant, conversation), mut entries) in conversations {
-            let known = remembered.last.get(&(tenant.clone(), conversation.clone())).map_or(0, |last| last.1);
-            let before = entries.len();
-            entries.retain(|(seq, _)| *seq > known);
-            self.metrics.duplicates.inc_by((before - entries.len()) as u64);
-            if entries.is_empty() {
-                continue;
-            }
+            // Copies within the batch may come late.
+            entries.sort();
+            entries.dedup();
             for notification in self.undelivered(&tenant, &conversation, &entries).await? {
                 self.notify(&notification).await;
             }
@@ -179,6 +182,7 @@ impl PushService {
         let present = members.into_iter().filter(|row| row.record.as_ref().is_some_and(|record| record.present));
         let users: Vec<String> = present.map(|row| row.user).collect();
         if users.len() > self.config.max_members {
+            self.metrics.attempt("too_many_members");
             tracing::debug!(limit = "push.max_members", "a conversation is too large to notify");
             return Ok(Vec::new());
         }
@@ -190,15 +194,15 @@ impl PushService {
     }
 
     async fn notify(&self, notification: &Notification) {
-        let mut delay = Duration::from_millis(self.config.retry_ms);
+        let most = self.config.retry_ms.saturating_mul(1 << self.config.max_attempts.min(16));
+        let mut backoff = Backoff::new(self.config.retry_ms, most);
         for _ in 0..self.config.max_attempts.max(1) {
             match self.provider.notify(notification).await {
                 Ok(()) => return self.metrics.attempt("ok"),
                 Err(ProviderError::Refused(_)) => return self.metrics.attempt("refused"),
                 Err(ProviderError::Unavailable(_)) => self.metrics.attempt("unavailable"),
             }
-            sleep(delay).await;
-            delay *= 2;
+            sleep(Duration::from_millis(backoff.next_ms(self.clock.random()))).await;
         }
         tracing::warn!(provider = self.provider.name(), "a notification was given up");
         self.metrics.attempt("given_up");

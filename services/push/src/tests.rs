@@ -1,0 +1,253 @@
+//! Who is notified, over the store's model and the real storage service, in virtual time.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use posthorn_clock::{Clock, sleep};
+use posthorn_core::{Chain, ConversationId, ConversationKey, Envelope, Kind, MessageId, TenantId, UserId, UserKey};
+use posthorn_feed::memory::MemoryFeed;
+use posthorn_proto::{
+    client::Range,
+    convert::encode_envelope,
+    internal::{Head, MarkAt, MemberRecord, RegisterRecord, Row},
+};
+use posthorn_rpc::{Link, Rpc, RpcConfig};
+use posthorn_storage::{StorageDeps, StorageService};
+use posthorn_store::{Append, InstanceId, Store, memory::MemoryStore};
+use posthorn_tasks::Tasks;
+use posthorn_telemetry::Metrics;
+
+use crate::{Notification, Provider, ProviderError, PushConfig, PushDeps, PushService};
+
+const START_MS: u64 = 1_790_000_000_000;
+const DELAY: Duration = Duration::from_millis(3_000);
+const LONG: Duration = Duration::from_secs(60);
+
+/// Keeps what it was told, after refusing as often as it is asked to.
+#[derive(Default)]
+struct Recorder {
+    told: Mutex<Vec<(u64, String, String, u64)>>,
+    failures: Mutex<u32>,
+    clock: Mutex<Option<Clock>>,
+}
+
+#[async_trait]
+impl Provider for Recorder {
+    fn name(&self) -> &'static str {
+        "recorder"
+    }
+
+    async fn notify(&self, n: &Notification) -> Result<(), ProviderError> {
+        let mut failures = self.failures.lock();
+        if *failures > 0 {
+            *failures -= 1;
+            return Err(ProviderError::Unavailable("on purpose".to_owned()));
+        }
+        let at_ms = self.clock.lock().as_ref().map_or(0, Clock::now_ms) - START_MS;
+        self.told.lock().push((at_ms, n.user.clone(), n.conversation.clone(), n.seq));
+        Ok(())
+    }
+}
+
+struct Place {
+    store: Arc<MemoryStore>,
+    clock: Clock,
+    recorder: Arc<Recorder>,
+    tasks: Tasks,
+    metrics: Metrics,
+    epoch: Mutex<u64>,
+}
+
+fn key(conversation: &str) -> ConversationKey {
+    let conversation = ConversationId::new(conversation).expect("an id");
+    ConversationKey { tenant: TenantId::new("t").expect("an id"), conversation }
+}
+
+fn instance() -> InstanceId {
+    InstanceId("owner".to_owned())
+}
+
+impl Place {
+    async fn new() -> Self {
+        let clock = Clock::simulated(3, START_MS);
+        let store = MemoryStore::new(clock.clone());
+        store.register(&instance(), "here").await.expect("registered");
+        let place = Self::over(store, clock, PushConfig::default());
+        let shards: Vec<_> = (0..posthorn_core::SHARDS).map(posthorn_core::Shard).collect();
+        let claimed = place.store.claim(&shards, &instance(), "here").await.expect("claimed");
+        *place.epoch.lock() = claimed[0].epoch;
+        place
+    }
+
+    fn over(store: Arc<MemoryStore>, clock: Clock, config: PushConfig) -> Self {
+        let (metrics, tasks) = (Metrics::default(), Tasks::new());
+        let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
+        let storage = StorageService::new(StorageDeps { store: store.clone() });
+        let link = Link::local(&rpc, "storage", rpc.guard("storage", posthorn_storage::grpc::routes(storage)));
+        let recorder = Arc::new(Recorder { clock: Mutex::new(Some(clock.clone())), ..Recorder::default() });
+        PushService::start(PushDeps {
+            config,
+            feed: Arc::new(MemoryFeed::new(store.clone())),
+            storage: link.storage(),
+            session: Link::not_yet().session(),
+            provider: recorder.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            tasks: tasks.clone(),
+        });
+        Self { store, clock, recorder, tasks, metrics, epoch: Mutex::default() }
+    }
+
+    /// Stops, and starts another over the same store.
+    async fn restarted(&self) -> Self {
+        self.tasks.stop();
+        assert!(self.tasks.ended(LONG).await);
+        let again = Self::over(self.store.clone(), self.clock.clone(), PushConfig::default());
+        *again.epoch.lock() = *self.epoch.lock();
+        again
+    }
+
+    /// Appends entries of these (kind, author), with ann, bob and eve as the members.
+    async fn append(&self, conversation: &str, from: u64, entries: &[(Kind, &str)]) {
+        let key = key(conversation);
+        let mut chain = match self.store.heads(std::slice::from_ref(&key)).await.expect("read").remove(0) {
+            Some(head) => Chain::from_slice(&head.chain).expect("a chain"),
+            None => Chain::START,
+        };
+        let mut rows = Vec::new();
+        for (seq, (kind, author)) in (from..).zip(entries) {
+            let mut id = [0; 16];
+            id[8..].copy_from_slice(&seq.to_be_bytes());
+            let envelope = encode_envelope(&Envelope {
+                kind: *kind,
+                author: UserId::new(author).expect("an id"),
+                device: None,
+                message_id: MessageId::from_slice(&id).expect("an id"),
+                time_ms: self.clock.now_ms(),
+                after_seq: 0,
+                ordinal: seq,
+                author_ordinal: 0,
+                reply_to: 0,
+                thread: 0,
+                target: 0,
+                mentions: Vec::new(),
+                media: Vec::new(),
+                expires_ms: 0,
+                content_type: String::new(),
+                encrypted: false,
+                body_hash: None,
+            });
+            chain = chain.link(&envelope);
+            let (epoch, chain) = (*self.epoch.lock(), chain.0.to_vec().into());
+            rows.push(Row { seq, epoch, load: 1, chain, envelope, body: None });
+        }
+        let last = rows.last().expect("rows");
+        let head = Head { seq: last.seq, ordinal: last.seq, chain: last.chain.clone(), ..Head::default() };
+        let member = MemberRecord { present: true, as_of_seq: last.seq, ..MemberRecord::default() };
+        let members = ["ann", "bob", "eve"].map(|user| (user.to_owned(), member.clone())).into();
+        let append = Append { key, instance: instance(), rows, head, members, effects: false };
+        self.store.append(append).await.expect("appended");
+    }
+
+    async fn register(&self, user: &str, conversation: &str, version: u64, record: RegisterRecord) {
+        let user = UserKey { tenant: TenantId::new("t").expect("an id"), user: UserId::new(user).expect("an id") };
+        let visible = vec![Range { from: 1, to: 0 }];
+        let record = RegisterRecord { visible, version_epoch: 1, version_counter: version, ..record };
+        self.store.write_registers(&user, vec![(conversation.to_owned(), record)]).await.expect("written");
+    }
+
+    async fn members(&self, conversation: &str) {
+        for user in ["ann", "bob", "eve"] {
+            self.register(user, conversation, 1, RegisterRecord::default()).await;
+        }
+    }
+
+    fn told(&self) -> Vec<(u64, String, String, u64)> {
+        std::mem::take(&mut self.recorder.told.lock())
+    }
+}
+
+fn told(at_ms: u64, user: &str, conversation: &str, seq: u64) -> (u64, String, String, u64) {
+    (at_ms, user.to_owned(), conversation.to_owned(), seq)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_not_received_it_after_the_delay_is_notified_and_the_author_is_not() {
+    let place = Place::new().await;
+    place.members("c").await;
+    place.append("c", 1, &[(Kind::Message, "ann")]).await;
+    sleep(DELAY / 2).await;
+    let delivered = Some(MarkAt { seq: 1, ..MarkAt::default() });
+    place.register("bob", "c", 2, RegisterRecord { delivered, ..RegisterRecord::default() }).await;
+    assert_eq!(place.told(), []);
+    sleep(LONG).await;
+    assert_eq!(place.told(), [told(3_000, "eve", "c", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_is_one_notification_each_of_the_newest_that_counts() {
+    let place = Place::new().await;
+    place.members("c").await;
+    let burst = [(Kind::Message, "ann"), (Kind::Message, "bob"), (Kind::Message, "ann"), (Kind::Joined, "eve")];
+    place.append("c", 1, &burst).await;
+    sleep(LONG).await;
+    assert_eq!(place.told(), [told(3_000, "ann", "c", 2), told(3_000, "bob", "c", 3), told(3_000, "eve", "c", 3)]);
+    place.append("c", 5, &[(Kind::Reaction, "ann"), (Kind::Left, "ann")]).await;
+    sleep(LONG).await;
+    assert_eq!(place.told(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_repeats_nothing_that_was_decided_and_skips_nothing_that_was_not() {
+    let place = Place::new().await;
+    place.members("c").await;
+    place.append("c", 1, &[(Kind::Message, "ann")]).await;
+    sleep(LONG).await;
+    assert_eq!(place.told().len(), 2);
+    let again = place.restarted().await;
+    sleep(LONG).await;
+    assert_eq!(again.told(), []);
+    again.append("c", 2, &[(Kind::Message, "ann")]).await;
+    sleep(DELAY / 2).await;
+    let third = again.restarted().await;
+    assert_eq!(again.told(), [], "it stopped before the delay had passed");
+    sleep(LONG).await;
+    let seqs: Vec<_> = third.told().into_iter().map(|(_, user, _, seq)| (user, seq)).collect();
+    assert_eq!(seqs, [("bob".to_owned(), 2), ("eve".to_owned(), 2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_fails_for_a_while_is_asked_again_and_then_given_up() {
+    let place = Place::new().await;
+    place.members("c").await;
+    *place.recorder.failures.lock() = PushConfig::default().max_attempts + 1;
+    place.append("c", 1, &[(Kind::Message, "ann")]).await;
+    sleep(LONG).await;
+    let users: Vec<_> = place.told().into_iter().map(|(_, user, ..)| user).collect();
+    assert_eq!(users, ["eve"], "bob's was given up, eve's second try worked");
+    let text = place.metrics.encode();
+    for line in [
+        r#"posthorn_push_attempts_total{result="ok"} 1"#,
+        r#"posthorn_push_attempts_total{result="unavailable"} 5"#,
+        r#"posthorn_push_attempts_total{result="given_up"} 1"#,
+        "posthorn_broker_lag_messages 0",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn conversations_beyond_the_bound_notify_nobody_and_hold_nobody_up() {
+    let place = Place::new().await;
+    place.tasks.stop();
+    let config = PushConfig { max_members: 2, ..PushConfig::default() };
+    let small = Place::over(place.store.clone(), place.clock.clone(), config);
+    *small.epoch.lock() = *place.epoch.lock();
+    small.members("c").await;
+    small.append("c", 1, &[(Kind::Message, "ann")]).await;
+    sleep(LONG).await;
+    assert_eq!(small.told(), []);
+    assert!(small.metrics.encode().contains(r#"{result="too_many_members"} 1"#));
+    assert!(small.metrics.encode().contains("posthorn_push_entries_decided_total 1"));
+}
