@@ -192,16 +192,48 @@ const SCENARIOS = {
     await bob.panel.locator(".row").filter({ hasText: "Hello, everybody" }).waitFor({ timeout: CAP_MS });
   },
 
+  async "a lost acknowledgement is told as such, and the message stays one"() {
+    const text = "Was this stored?";
+    const tab = await browser.newPage({ viewport: { width: 1360, height: 860 }, colorScheme: "light", locale: "en-GB" });
+    watchConsole(tab);
+    // Between the server and this tab: first its answers get lost, then the way to it.
+    let broken = false;
+    const refusal = { code: 4432, reason: "unavailable" };
+    const sockets = [];
+    await tab.routeWebSocket(/\/v1\/ws$/, (socket) => {
+      if (broken) return socket.close(refusal);
+      const upstream = socket.connectToServer();
+      upstream.onMessage((frame) => broken || socket.send(frame));
+      sockets.push(socket);
+    });
+    await tab.goto(server.ready.http);
+    const [here, there] = [new Side(tab, "alice"), new Side(tab, "bob")];
+    await Promise.all([here.online(), there.online()]);
+    broken = true;
+    await here.write(text);
+    await here.state(text, "sent");
+    await bob.receives(text);
+    for (const socket of sockets.splice(0)) await socket.close(refusal);
+    await here.state(text, "unconfirmed");
+    await tab.screenshot({ path: join(screenshots, "7-not-confirmed.png"), animations: "disabled" });
+    broken = false;
+    await here.online();
+    await here.state(text, "delivered");
+    await there.receives(text);
+    await bob.receives(text);
+    await tab.close();
+  },
+
   async "small windows and dark ones are served too"() {
-    await shoot("7-light");
+    await shoot("8-light");
     await page.emulateMedia({ colorScheme: "dark" });
-    await shoot("8-dark");
+    await shoot("9-dark");
     await page.emulateMedia({ colorScheme: "light" });
     // 1280 x 1024 at 400 %.
     await page.setViewportSize({ width: 320, height: 256 });
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.equal(overflow, 0, "nothing has to be scrolled sideways");
-    await shoot("9-zoomed", { fullPage: true });
+    await shoot("10-zoomed", { fullPage: true });
   },
 
   async "the browser's console has nothing to complain about"() {
@@ -222,6 +254,16 @@ async function shoot(name, more = {}) {
   await page.screenshot({ path: join(screenshots, `${name}.png`), animations: "disabled", ...more });
 }
 
+/** While the server is down, and only then, a socket may be refused. */
+function watchConsole(tab) {
+  tab.on("console", (message) => {
+    if (!["error", "warning"].includes(message.type())) return;
+    if (serverIsDown && REFUSED_SOCKET.test(message.text())) return;
+    complaints.push(`${message.type()}: ${message.text()}`);
+  });
+  tab.on("pageerror", (error) => complaints.push(error.stack));
+}
+
 async function openBrowser() {
   browser = await chromium.launch({
     executablePath: options.chromium ?? process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -238,12 +280,7 @@ async function openBrowser() {
   });
   page = await browser.newPage({ viewport: { width: 1360, height: 860 }, colorScheme: "light", locale: "en-GB" });
   page.setDefaultTimeout(CAP_MS);
-  page.on("console", (message) => {
-    if (!["error", "warning"].includes(message.type())) return;
-    if (serverIsDown && REFUSED_SOCKET.test(message.text())) return;
-    complaints.push(`${message.type()}: ${message.text()}`);
-  });
-  page.on("pageerror", (error) => complaints.push(error.stack));
+  watchConsole(page);
   alice = new Side(page, "alice");
   bob = new Side(page, "bob");
 }

@@ -2,6 +2,7 @@
 
 import { CODES, comesBack } from "./codes.js";
 import { Emitter } from "./emitter.js";
+import { decode, encode } from "./wire.js";
 
 const SUBPROTOCOL = "posthorn.v1.json";
 /** Waits before a reconnect are drawn from 0 to base * 2^attempt, at most the cap ("full jitter"). */
@@ -33,7 +34,7 @@ const disconnected = () =>
  * States: `connecting`, `online`, `waiting` (until `retryAt`), `paused` (by the application) and
  * `stopped` (the server said not to come back).
  * Events: `state`, `connected` (the server's `connected`), `event` ({name, value}) and
- * `frame` ({direction: "in"|"out", frame, bytes, at}).
+ * `frame` ({direction: "in"|"out", text, at}: as it went over the wire).
  */
 export class Connection extends Emitter {
   state = "paused";
@@ -165,11 +166,11 @@ export class Connection extends Emitter {
     this.#lastHeard = Date.now();
     let frame;
     try {
-      frame = JSON.parse(data);
+      frame = decode(data);
     } catch {
       return this.#lost({ code: "malformed_frame", message: "the server sent what is no JSON" });
     }
-    this.emit("frame", { direction: "in", frame, bytes: data.length, at: this.#lastHeard });
+    this.emit("frame", { direction: "in", text: data, at: this.#lastHeard });
     const { id, ...rest } = frame;
     const [name, value] = Object.entries(rest)[0] ?? ["", {}];
     if (id) return this.#settle(id, name, value);
@@ -191,9 +192,9 @@ export class Connection extends Emitter {
   }
 
   #write(frame) {
-    const text = JSON.stringify(frame);
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
-    this.emit("frame", { direction: "out", frame, bytes: text.length, at: Date.now() });
+    const text = encode(frame);
+    this.emit("frame", { direction: "out", text, at: Date.now() });
     this.#socket.send(text);
   }
 

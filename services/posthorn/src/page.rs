@@ -52,6 +52,7 @@ const ASSETS: &[Asset] = assets! {
     "/assets/js/marks.js" JS "js/marks.js"
     "/assets/js/outbox.js" JS "js/outbox.js"
     "/assets/js/timeline.js" JS "js/timeline.js"
+    "/assets/js/wire.js" JS "js/wire.js"
     "/assets/js/page/app.js" JS "js/page/app.js"
     "/assets/js/page/composer.js" JS "js/page/composer.js"
     "/assets/js/page/dom.js" JS "js/page/dom.js"

@@ -20,8 +20,8 @@ export class Frames {
     this.element = make("section", { class: "frames", "aria-label": `Frames of ${name}`, hidden: true }, head, this.#items);
   }
 
-  add({ direction, frame, bytes, at }) {
-    const shown = withoutSecrets(frame);
+  add({ direction, text, at }) {
+    const shown = withoutSecrets(text);
     const name = Object.keys(shown).find((key) => key !== "id" && key !== "traceparent") ?? "?";
     const out = direction === "out";
     const line = make(
@@ -32,7 +32,7 @@ export class Frames {
       make("span", { class: `frame-name${name === "error" ? " bad" : ""}` }, name),
       make("code", {}, shorten(JSON.stringify(shown))),
     );
-    const size = make("p", { class: "frame-size" }, `${bytes} bytes`);
+    const size = make("p", { class: "frame-size" }, `${new Blob([text]).size} bytes`);
     const details = make("details", {}, line);
     // Made when it is asked for: most are never opened.
     details.addEventListener("toggle", () => details.append(make("pre", { tabindex: "0" }, JSON.stringify(shown, null, 2)), size), { once: true });
@@ -65,8 +65,8 @@ function shorten(text) {
 }
 
 /** Tokens stay out of screens and screenshots. */
-function withoutSecrets(frame) {
-  return JSON.parse(JSON.stringify(frame), (key, value) => {
+function withoutSecrets(text) {
+  return JSON.parse(text, (key, value) => {
     const secret = (key === "token" || key === "resume_token") && typeof value === "string";
     return secret ? `${value.slice(0, 8)}… (${value.length} characters)` : value;
   });

@@ -85,7 +85,7 @@ export function noteOf(entry, nameOf) {
     case "system":
       return entry.body?.text ?? "(no text)";
     case "created":
-      return entry.author ? `${who} started the conversation` : "The conversation begins";
+      return "The conversation begins";
     case "joined":
       return whom === who || !entry.author ? `${whom} joined` : `${who} added ${whom}`;
     case "left":
