@@ -36,7 +36,7 @@ pub struct Node {
     clients: Clients,
     gateway: Arc<Gateway>,
     http: HttpServer,
-    parts: Vec<Part>,
+    pub(crate) parts: Vec<Part>,
     engines: Engines,
     budget: Duration,
 }

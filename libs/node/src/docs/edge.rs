@@ -56,7 +56,6 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("edge.http.max_body_bytes", "Largest body of an HTTP request."),
     Row::new("edge.http.max_in_flight", "HTTP requests at work at once, health and metrics apart (`overloaded`)."),
     Row::new("edge.http.request_timeout_ms", "Time for an HTTP request (`deadline_exceeded`)."),
-    Row::new("edge.http.max_page_bytes", "Bytes of the entries of one page of history over HTTP."),
     Row::new("edge.http.idempotency_ttl_ms", "How long the answer to an `Idempotency-Key` is kept: at most a day."),
     Row::new(
         "edge.http.idempotency_wait_ms",
