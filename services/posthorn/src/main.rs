@@ -3,6 +3,7 @@
 mod commands;
 mod dev;
 mod page;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,7 @@ use commands::{
     token::TokenArgs, version::VersionArgs,
 };
 use dev::DevArgs;
+use replay::ReplayArgs;
 
 /// Durable, ordered, live conversations: a messaging backend
 #[derive(Parser)]
@@ -39,6 +41,8 @@ enum Command {
     Backup(BackupArgs),
     /// Put a backup into an empty data directory
     Restore(RestoreArgs),
+    /// Replay chat logs over real connections and check what everybody received
+    Replay(ReplayArgs),
     /// Say which build this is
     Version(VersionArgs),
 }
@@ -61,6 +65,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Config(command) => commands::config::run(&command)?,
         Command::Errors(args) => commands::errors::run(&args)?,
         Command::Backup(args) => return on_runtime(commands::backup::run(args)),
+        Command::Replay(args) => return on_runtime(replay::run(args)),
         Command::Restore(args) => commands::restore::run(&args)?,
         Command::Version(args) => commands::version::run(&args)?,
     }
