@@ -67,41 +67,59 @@ pub(crate) struct Group<'a> {
     pub generation: u64,
     pub now_ms: u64,
     puts: Vec<Put>,
-    /// What was put into tables that later writes of the group read.
-    overlay: HashMap<(Space, Key), Option<Bytes>>,
-    /// Where the puts of the present write begin.
+    /// What was put into the tables that writers read.
+    cells: HashMap<Key, Option<Bytes>>,
+    system: HashMap<Key, Option<Bytes>>,
+    /// Where the puts of the present write begin, and what they covered: to take them back.
     begin: usize,
+    covered: Vec<(Space, Key, Option<Option<Bytes>>)>,
     /// Entries added to the feed.
     pub fed: u64,
 }
 
 impl<'a> Group<'a> {
     pub(crate) fn new(engine: &'a Engine, held: &'a mut Held, generation: u64, now_ms: u64) -> Self {
-        let (puts, overlay) = (Vec::new(), HashMap::new());
-        Self { engine, held, generation, now_ms, puts, overlay, begin: 0, fed: 0 }
+        let (cells, system) = (HashMap::new(), HashMap::new());
+        let (puts, covered) = (Vec::new(), Vec::new());
+        Self { engine, held, generation, now_ms, puts, cells, system, begin: 0, covered, fed: 0 }
     }
 
-    /// The value as the writes before this one leave it.
+    /// Rows and feed entries are never read by a writer.
+    fn overlay(&mut self, space: Space) -> Option<&mut HashMap<Key, Option<Bytes>>> {
+        match space {
+            Space::Cells => Some(&mut self.cells),
+            Space::System => Some(&mut self.system),
+            Space::Log | Space::Feed => None,
+        }
+    }
+
+    /// The value as the writes before this one, and what this one did so far, leave it.
     pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
-        let own = self.puts[self.begin..].iter().rev().find(|put| put.space == space && put.key == key);
-        if let Some(put) = own {
-            return Ok(put.value.clone());
+        let put = match space {
+            Space::Cells => self.cells.get(key),
+            Space::System => self.system.get(key),
+            Space::Log | Space::Feed => None,
+        };
+        match put {
+            Some(value) => Ok(value.clone()),
+            None => self.engine.latest(space, key),
         }
-        // Almost always empty of this key: asked without making an owned key only when it cannot be.
-        if !self.overlay.is_empty()
-            && let Some(value) = self.overlay.get(&(space, key.to_vec()))
-        {
-            return Ok(value.clone());
+    }
+
+    fn change(&mut self, space: Space, key: Key, value: Option<Bytes>) {
+        if let Some(overlay) = self.overlay(space) {
+            let covered = overlay.insert(key.clone(), value.clone());
+            self.covered.push((space, key.clone(), covered));
         }
-        self.engine.latest(space, key)
+        self.puts.push(Put { space, key, value });
     }
 
     pub(crate) fn put(&mut self, space: Space, key: Key, value: Bytes) {
-        self.puts.push(Put { space, key, value: Some(value) });
+        self.change(space, key, Some(value));
     }
 
     pub(crate) fn remove(&mut self, space: Space, key: Key) {
-        self.puts.push(Put { space, key, value: None });
+        self.change(space, key, None);
     }
 
     /// Puts a cell that only grows, if it does. Reads what is there.
@@ -116,38 +134,31 @@ impl<'a> Group<'a> {
 
     /// Keeps what a write put, or takes it back if it failed: a failed write changes nothing.
     pub(crate) fn end_write(&mut self, keep: bool) {
-        if keep {
-            for put in &self.puts[self.begin..] {
-                // Rows and feed entries are never read by a writer.
-                if matches!(put.space, Space::Cells | Space::System) {
-                    self.overlay.insert((put.space, put.key.clone()), put.value.clone());
-                }
-            }
-        } else {
+        let covered = std::mem::take(&mut self.covered);
+        if !keep {
             self.puts.truncate(self.begin);
+            for (space, key, before) in covered.into_iter().rev() {
+                let Some(overlay) = self.overlay(space) else { continue };
+                match before {
+                    Some(value) => overlay.insert(key, value),
+                    None => overlay.remove(&key),
+                };
+            }
         }
         self.begin = self.puts.len();
     }
 
-    /// Everything in key order with this prefix, as the writes before this one leave it. For small
-    /// tables only.
+    /// Everything in key order with this prefix, of `cells` or `system`, as [`Group::get`]
+    /// answers. For small tables only.
     pub(crate) fn prefix(&self, space: Space, prefix: &[u8]) -> Result<Vec<(Key, Bytes)>> {
         let mut all = std::collections::BTreeMap::new();
         for entry in self.engine.view().prefix(space, prefix) {
             let (key, value) = entry?;
             all.insert(key.to_vec(), Some(value));
         }
-        let ours = |at: Space, key: &Key| at == space && key.starts_with(prefix);
-        for ((at, key), value) in &self.overlay {
-            if ours(*at, key) {
-                all.insert(key.clone(), value.clone());
-            }
-        }
-        for put in &self.puts[self.begin..] {
-            if ours(put.space, &put.key) {
-                all.insert(put.key.clone(), put.value.clone());
-            }
-        }
+        let overlay = if space == Space::System { &self.system } else { &self.cells };
+        let ours = overlay.iter().filter(|(key, _)| key.starts_with(prefix));
+        all.extend(ours.map(|(key, value)| (key.clone(), value.clone())));
         Ok(all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
     }
 

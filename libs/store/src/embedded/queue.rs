@@ -104,6 +104,13 @@ impl Queue {
         self.arrived.notify_one();
     }
 
+    /// Takes nothing more, and lets go of what waits: its callers hear that nobody knows.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        let jobs = std::mem::take(&mut self.inner.lock().jobs);
+        drop(jobs);
+    }
+
     /// Waits until `many` jobs are there, `patience` at most; whether any is.
     pub(crate) fn wait(&self, many: usize, patience: Duration) -> bool {
         let mut inner = self.inner.lock();

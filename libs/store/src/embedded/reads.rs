@@ -52,8 +52,18 @@ impl EmbeddedStore {
     }
 }
 
+/// Head and rows are one commit, so no row lies beyond the head. If one does, the library read its
+/// journal wrong (it keeps no checksum over the order of its batches), and whoever appended at this
+/// head would write over messages that were acknowledged.
 pub(super) fn head(view: &View<'_>, key: &ConversationKey) -> Result<Option<Head>> {
-    view.get(Space::Cells, &keys::head(key))?.map(|value| decode_cell(&value)).transpose()
+    let Some(value) = view.get(Space::Cells, &keys::head(key))? else { return Ok(None) };
+    let head: Head = decode_cell(&value)?;
+    let (from, to) = (keys::row(key, head.seq.saturating_add(1), 0, 0), keys::row(key, u64::MAX, u64::MAX, u32::MAX));
+    if let Some(beyond) = view.range(Space::Log, from, to).next().transpose()? {
+        let (seq, ..) = keys::row_place(&beyond.0)?;
+        return Err(StoreError::Damaged(format!("{key:?} ends at {} and has row {seq}: restore a backup", head.seq)));
+    }
+    Ok(Some(head))
 }
 
 pub(super) fn register(

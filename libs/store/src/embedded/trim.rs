@@ -9,7 +9,7 @@ use super::{
 use crate::{FEED_PARTITIONS, Result};
 
 /// Entries removed from one partition at a time: keeps commits small.
-const MAX_TRIMMED: usize = 2_000;
+const MAX_TRIMMED: usize = 4_000;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {

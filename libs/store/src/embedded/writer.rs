@@ -1,6 +1,7 @@
 //! The writer thread: drains the queue, puts a group into one commit, syncs once, then answers all.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -45,8 +46,19 @@ impl Writer {
         Self { shared, open, broken: None, last_reopen, last_housekeeping, last_batch: 0, unsynced: false }
     }
 
-    /// Until the queue is closed and empty.
-    pub(super) fn run(mut self) {
+    /// Until the queue is closed and empty. A panic, of the library for one, ends the store and not the
+    /// process: nobody waits for an answer that cannot come.
+    pub(super) fn run(self) {
+        let shared = Arc::clone(&self.shared);
+        if catch_unwind(AssertUnwindSafe(|| self.drain())).is_err() {
+            tracing::error!("the store's writer panicked: the store is closed, restart it");
+            shared.writable.store(false, Ordering::Relaxed);
+            shared.engine.send_replace(None);
+            shared.queue.abandon();
+        }
+    }
+
+    fn drain(mut self) {
         let pause = Duration::from_millis(self.shared.config.housekeeping_ms.max(1));
         let gather = Duration::from_micros(self.shared.config.gather_us);
         while !self.shared.queue.closed() {
@@ -80,7 +92,10 @@ impl Writer {
         }
         let free = space::free_bytes(&self.shared.config.data_dir);
         self.shared.note_space(free);
-        let jobs = self.admit(jobs, free);
+        let mut jobs = self.admit(jobs, free);
+        if jobs.is_empty() {
+            return;
+        }
         let Some((engine, held)) = self.open.as_mut() else {
             let why = self.broken.clone().unwrap_or_else(|| "the store is being opened again".to_owned());
             self.shared.metrics.refused("closed", jobs.len() as u64);
@@ -88,7 +103,6 @@ impl Writer {
             return;
         };
         let engine = Arc::clone(engine);
-        let mut jobs = jobs;
         let mut group = Group::new(&engine, held, self.shared.generation, self.shared.clock.now_ms());
         let mut sync = false;
         for job in &mut jobs {
