@@ -68,7 +68,7 @@ export function stateOf(client, backAt) {
   const kept = waiting === 0 ? "messages wait here" : `${waiting} ${waiting === 1 ? "message waits" : "messages wait"}`;
   if (state === "online" && client.ready) return { tone: "good", words: "Online", more: "" };
   if (state === "online") return { tone: "busy", words: "Catching up…", more: "" };
-  if (state === "paused") return { tone: "off", words: `Switched offline: ${kept}.`, more: `Back in ${seconds(backAt)} s.` };
+  if (state === "paused") return { tone: "off", words: `Offline: ${kept}.`, more: `Back in ${seconds(backAt)} s.` };
   if (state === "stopped") return { tone: "bad", words: `Disconnected: ${reason.message}.`, more: "" };
   if (!reason && state === "connecting") return { tone: "busy", words: "Connecting…", more: "" };
   const more = state === "waiting" ? `Next try in ${seconds(retryAt)} s.` : "Trying now…";
