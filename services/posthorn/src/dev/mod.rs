@@ -98,7 +98,8 @@ fn defaults() -> NodeConfig {
     config.node.stop_budget_ms = 15_000;
     // The page's "offline 10 s" is to be seen on the other side.
     config.session.presence_grace_ms = 1_500;
-    config.log.filter = "warn,posthorn=info".to_owned();
+    // The push provider of this build is the log: a line per absent person and message.
+    config.log.filter = "warn,posthorn=info,posthorn_push=warn".to_owned();
     config
 }
 

@@ -31,7 +31,6 @@ pub const USERS: [(&str, &str); 2] = [("alice", "Alice"), ("bob", "Bob")];
 pub struct Provisioned {
     pub admin_key: String,
     pub operator_key: String,
-    pub signing_key: SigningKey,
     /// The direct conversation of the two.
     pub conversation: String,
 }
@@ -42,14 +41,14 @@ pub async fn dev(node: &Node, keys: &Keys) -> Result<Provisioned> {
     asked(session.create_tenant(CreateTenantRequest { tenant: TENANT.to_owned() }).await)?;
     let operator_key = operator_key(node, keys).await?;
     let admin_key = api_key(node, keys, &keys.admin_file(TENANT), TENANT, KeyScope::Tenant).await?;
-    let signing_key = signing_key(node, keys).await?;
+    signing_key(node, keys).await?;
     for (user, name) in USERS {
         let (tenant, user, name) = (TENANT.to_owned(), user.to_owned(), name.to_owned());
         asked(session.put_user(PutUserRequest { tenant, user, name, if_absent: true }).await)?;
     }
     group(node).await?;
     let conversation = direct(node).await?;
-    Ok(Provisioned { admin_key, operator_key, signing_key, conversation })
+    Ok(Provisioned { admin_key, operator_key, conversation })
 }
 
 /// The operator's key: in its file, and known to the server.
@@ -76,7 +75,7 @@ async fn api_key(node: &Node, keys: &Keys, file: &Path, tenant: &str, scope: Key
 }
 
 /// The tenant's signing key, made here: it signs tokens also while the server is down.
-async fn signing_key(node: &Node, keys: &Keys) -> Result<SigningKey> {
+async fn signing_key(node: &Node, keys: &Keys) -> Result<()> {
     let file = keys.signing_file(TENANT);
     let key = match Keys::read(&file)? {
         Some(text) => serde_json::from_str(&text).with_context(|| format!("{} is no signing key", file.display()))?,
@@ -100,7 +99,7 @@ async fn signing_key(node: &Node, keys: &Keys) -> Result<SigningKey> {
         key: URL_SAFE_NO_PAD.decode(&key.secret).context("the signing key's secret is no base64url")?.into(),
     };
     asked(node.clients().session.clone().add_signing_key(request).await)?;
-    Ok(key)
+    Ok(())
 }
 
 async fn group(node: &Node) -> Result<()> {
