@@ -14,6 +14,8 @@ pub(crate) const USER_ID: &str = "^(?!system$)[A-Za-z0-9._-]{1,64}$";
 pub(crate) const GROUP_ID: &str = "^(?!d\\.)[A-Za-z0-9._-]{1,64}$";
 pub(crate) const UUID: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
 pub(crate) const BASE64: &str = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
+/// No control characters (Unicode category Cc).
+pub(crate) const PLAIN: &str = "^[^\\x00-\\x1f\\x7f-\\x9f]*$";
 pub(crate) const VISIBLE_ASCII: &str = "^[!-~]{1,255}$";
 
 /// A value that breaks its schema.
@@ -231,6 +233,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
             let lenient = base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
             base64::engine::GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(text).is_ok()
         }
+        PLAIN => !text.chars().any(char::is_control),
         VISIBLE_ASCII => (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()),
         _ => false,
     }
@@ -239,7 +242,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
 /// Keywords and patterns of a request's schema that are not checked here: none, or the document lies.
 #[cfg(test)]
 pub(crate) fn unsupported(schema: &Value, found: &mut Vec<String>) {
-    const PATTERNS: [&str; 6] = [ID, USER_ID, GROUP_ID, UUID, BASE64, VISIBLE_ASCII];
+    const PATTERNS: [&str; 7] = [PLAIN, ID, USER_ID, GROUP_ID, UUID, BASE64, VISIBLE_ASCII];
     const KEYWORDS: [&str; 22] = [
         "$ref",
         "oneOf",

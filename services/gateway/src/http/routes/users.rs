@@ -22,8 +22,8 @@ type Answer = Result<(StatusCode, axum::Json<User>), Problem>;
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
     pub id: UserRef,
-    /// What other people see.
-    #[schema(min_length = 1, max_length = 200, examples("Ada"))]
+    /// What other people see. No control characters.
+    #[schema(pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", min_length = 1, max_length = 64, examples("Ada"))]
     pub name: String,
 }
 

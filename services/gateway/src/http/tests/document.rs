@@ -102,6 +102,7 @@ fn a_violation_names_the_field() {
         ("NewUser", json!({"id": "system", "name": "A"}), "`id` must match ^(?!system$)[A-Za-z0-9._-]{1,64}$"),
         ("NewUser", json!({"id": 7, "name": "A"}), "`id` must be of type string"),
         ("NewUser", json!({"id": "ada", "name": "A", "nmae": "A"}), "`nmae` is no field of this request"),
+        ("NewUser", json!({"id": "ada", "name": "A\u{85}"}), r"`name` must match ^[^\x00-\x1f\x7f-\x9f]*$"),
         ("NewUser", json!([]), "`the body` must be of type object"),
         ("NewToken", json!({"user": "a", "device": "d", "ttl_s": 0}), "`ttl_s` must be at least 1"),
         ("NewToken", json!({"user": "a", "device": "d", "ttl_s": 2_592_001}), "`ttl_s` must be at most 2592000"),
