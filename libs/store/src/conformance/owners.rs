@@ -42,7 +42,7 @@ pub async fn shards_are_claimed_when_free_or_fenced_and_epochs_grow(store: Drive
     for (row, claim) in shards.iter().zip(&taken) {
         assert_eq!(row.epoch, claim.epoch);
         assert_eq!(row.owner, Some((b.clone(), "at b".to_owned())));
-        assert_eq!(row.inherits, [a.clone()]);
+        assert_eq!(row.inherits, std::slice::from_ref(&a));
     }
 }
 
@@ -61,12 +61,12 @@ pub async fn a_release_counts_only_for_the_present_claim(store: Driver) {
     assert_eq!((freed.epoch, &freed.owner, &freed.inherits), (claim.epoch, &None, &vec![a.clone()]));
     let next = store.claim(&[shard], &b, "at b").await.expect("claims").remove(0);
     assert!(next.epoch > claim.epoch);
-    assert_eq!(next.inherits, [a.clone()]);
+    assert_eq!(next.inherits, std::slice::from_ref(&a));
     store.release(shard, claim.epoch, &a, false).await.expect("does nothing: that claim is over");
     assert_eq!(store.claim(&[shard], &a, "at a").await, Ok(Vec::new()));
     store.release(shard, next.epoch, &b, false).await.expect("releases");
     let last = store.claim(&[shard], &a, "at a").await.expect("claims").remove(0);
-    assert_eq!(last.inherits, [a.clone()], "a settled release adds nothing and removes nothing");
+    assert_eq!(last.inherits, std::slice::from_ref(&a), "a settled release adds nothing and removes nothing");
 }
 
 pub async fn journals_are_inherited_until_carried_over(store: Driver) {

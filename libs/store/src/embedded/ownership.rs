@@ -24,7 +24,7 @@ fn instance_value(active: bool, address: &str) -> Bytes {
 pub(crate) fn shard_row(value: Bytes) -> Result<ShardRow> {
     let row: internal::ShardRow = decode(value)?;
     let number = u16::try_from(row.shard).map_err(|_| StoreError::Damaged(format!("shard {}", row.shard)))?;
-    let owner = (!row.instance.is_empty()).then(|| (InstanceId(row.instance), row.address));
+    let owner = (!row.instance.is_empty()).then_some((InstanceId(row.instance), row.address));
     let inherits = row.inherits.into_iter().map(InstanceId).collect();
     Ok(ShardRow { shard: Shard(number), epoch: row.epoch, owner, inherits })
 }

@@ -59,14 +59,14 @@ impl State {
         for &shard in shards {
             let free = ShardRow { shard, epoch: 0, owner: None, inherits: Vec::new() };
             let mut row = self.shards.get(&shard.0).cloned().unwrap_or(free);
-            if let Some((owner, _)) = row.owner.take() {
-                if owner != *instance {
-                    if self.active(&owner) {
-                        continue;
-                    }
-                    if !row.inherits.contains(&owner) {
-                        row.inherits.push(owner);
-                    }
+            if let Some((owner, _)) = row.owner.take()
+                && owner != *instance
+            {
+                if self.active(&owner) {
+                    continue;
+                }
+                if !row.inherits.contains(&owner) {
+                    row.inherits.push(owner);
                 }
             }
             row.epoch = next_epoch(row.epoch, self.generation);
