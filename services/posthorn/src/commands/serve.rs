@@ -51,9 +51,9 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
 
 /// Binds before anything else begins. A port that is taken is said in so many words.
 pub async fn bind(addr: &str) -> Result<TcpListener> {
-    TcpListener::bind(addr).await.with_context(|| {
-        format!("cannot listen on {addr}: is another server using the port? --listen 127.0.0.1:0 picks a free one")
-    })
+    TcpListener::bind(addr)
+        .await
+        .with_context(|| format!("cannot listen on {addr}: is another server using the port? Port 0 picks a free one"))
 }
 
 /// SIGTERM and SIGINT, caught from here on.
