@@ -3,6 +3,7 @@
 //! clock, no entropy: everything comes in as an argument.
 
 pub mod backoff;
+pub mod blind;
 pub mod chain;
 pub mod conversation;
 pub mod cursor;

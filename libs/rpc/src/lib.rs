@@ -6,6 +6,7 @@
 //! ([`Rpc::guard`]) the deadline that came along, a bound on requests in flight, durations, the trace
 //! as a span, and a panic that becomes `internal`.
 
+mod call;
 mod config;
 mod context;
 mod deadline;
@@ -22,6 +23,7 @@ use posthorn_clock::Clock;
 use posthorn_telemetry::Metrics;
 use tonic::service::Routes;
 
+pub use call::call;
 pub use config::RpcConfig;
 pub use context::{Context, current, within};
 pub use link::{Link, LinkError};

@@ -21,6 +21,9 @@ pub const MAX_TITLE_BYTES: usize = 512;
 /// Members that one request may add.
 pub const MAX_MEMBERS_AT_ONCE: usize = 1_000;
 
+/// Changes that one request may make: they are one append, all or none.
+pub const MAX_CHANGES_AT_ONCE: usize = 64;
+
 /// The answer to each of the items of an append.
 pub type Answers = Vec<Result<client::Sent, Failure>>;
 
@@ -105,8 +108,8 @@ impl Gateway {
         changes: Vec<MemberChange>,
     ) -> Result<MembersChanged, Failure> {
         let conversation = conversation_id(conversation)?;
-        if changes.is_empty() || changes.len() > MAX_MEMBERS_AT_ONCE {
-            return Err(invalid(format!("a request changes 1 to {MAX_MEMBERS_AT_ONCE} members")));
+        if changes.is_empty() || changes.len() > MAX_CHANGES_AT_ONCE {
+            return Err(invalid(format!("a request changes 1 to {MAX_CHANGES_AT_ONCE} members")));
         }
         for change in &changes {
             UserId::new(&change.user).map_err(|error| invalid(error.to_string()))?;

@@ -8,13 +8,13 @@ use std::{
 
 use posthorn_clock::{Clock, sleep};
 use posthorn_core::backoff::Backoff;
-use posthorn_errors::{Failure, failure_of};
+use posthorn_errors::Failure;
 use posthorn_feed::{Fed, Feed, FeedError, PARTITIONS};
 use posthorn_proto::{
     convert::decode_envelope,
     internal::{MembersRequest, RegisterRecord, RegistersOfRequest},
 };
-use posthorn_rpc::{SessionClient, StorageClient};
+use posthorn_rpc::{SessionClient, StorageClient, call};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 
@@ -207,10 +207,6 @@ impl PushService {
         tracing::warn!(provider = self.provider.name(), "a notification was given up");
         self.metrics.attempt("given_up");
     }
-}
-
-async fn call<T>(reply: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>) -> Result<T, Failure> {
-    reply.await.map(tonic::Response::into_inner).map_err(|status| failure_of(&status))
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]

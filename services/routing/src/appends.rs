@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use posthorn_core::{
-    Kind, MessageId, Role, UserId, Visibility,
+    Kind, MessageId, Role, UserId, Visibility, blind,
     chain::body_hash,
     conversation::{Change, Draft, Expected, Fact, Terms, envelope},
     direct_id,
@@ -11,14 +11,14 @@ use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client,
     internal::{
-        AppendItem, AppendRequest, ChangeMembersReply, ChangeMembersRequest, CreateReply, CreateRequest, MemberChange,
-        PutRecordRequest, Table, member_change::Op,
+        AppendItem, AppendRequest, ChangeMembersReply, ChangeMembersRequest, CreateReply, CreateRequest,
+        GetRecordRequest, MemberChange, PutRecordRequest, Table, member_change::Op,
     },
 };
+use posthorn_rpc::call;
 use tokio::sync::oneshot;
 
 use crate::{
-    calls::call,
     conversation::{Command, Made},
     error::{bad_id, missing},
     service::{RoutingService, Who, system_author},
@@ -141,15 +141,18 @@ impl RoutingService {
             Ok(cell) => cell.confirmed.read().conversation.end.seq,
             Err(failure) => return Err(failure),
         };
-        let id: String = item.message_id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let record = PutRecordRequest {
-            table: Table::Idempotency.into(),
-            tenant: (&key.tenant).into(),
-            key: format!("send/{}/{author}/{id}", key.conversation),
-            value: Bytes::copy_from_slice(&end.to_be_bytes()),
-            if_absent: true,
-        };
-        let existing = call(self.core.storage.clone().put_record(record)).await?.existing;
+        let id = MessageId::from_slice(&item.message_id).ok_or_else(|| missing("message_id"))?;
+        let today = self.core.clock.now_ms() / blind::DAY_MS;
+        let name = |day| blind::key(day, &key.conversation, author, id);
+        let (tenant, table) = (String::from(&key.tenant), Table::Idempotency.into());
+        let mut storage = self.core.storage.clone();
+        let yesterday = GetRecordRequest { table, tenant: tenant.clone(), key: name(today.saturating_sub(1)) };
+        let mut existing = call(storage.get_record(yesterday)).await?.value;
+        if existing.is_none() {
+            let value = Bytes::copy_from_slice(&end.to_be_bytes());
+            let record = PutRecordRequest { table, tenant, key: name(today), value, if_absent: true };
+            existing = call(storage.put_record(record)).await?.existing;
+        }
         terms.retry = existing.is_some();
         terms.after_seq = match existing {
             Some(bytes) => {

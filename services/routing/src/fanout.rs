@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 use posthorn_bus::Bus;
 use posthorn_clock::{Instant, sleep};
 use posthorn_proto::internal::{LookupRequest, Publication, publication::What};
-use posthorn_rpc::SessionClient;
+use posthorn_rpc::{SessionClient, call};
 use posthorn_tasks::Tasks;
 use prost::Message;
 use tokio::sync::mpsc;
 
-use crate::{calls::call, metrics::RoutingMetrics};
+use crate::metrics::RoutingMetrics;
 
 /// Tries of a lookup before its publication is given up; the gateways then find a hole.
 const LOOKUP_TRIES: u32 = 5;

@@ -2,7 +2,6 @@
 //! own state. One instance owns every shard of a single node; the protocol is the same.
 
 mod appends;
-mod calls;
 pub mod config;
 mod conversation;
 mod error;

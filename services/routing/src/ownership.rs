@@ -10,10 +10,8 @@ use posthorn_proto::internal::{
     CarriedOverRequest, CheckRequest, ClaimRequest, FenceRequest, JournalRequest, NoteRequest, RegisterRequest,
     ShardsRequest,
 };
-use posthorn_rpc::StorageClient;
+use posthorn_rpc::{StorageClient, call};
 use tokio::sync::{mpsc, oneshot};
-
-use crate::calls::call;
 
 /// The shards of this instance.
 pub struct Ownership {

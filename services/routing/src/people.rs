@@ -11,9 +11,9 @@ use posthorn_proto::{
         WatchAllowedRequest,
     },
 };
+use posthorn_rpc::call;
 
 use crate::{
-    calls::call,
     error::{bad_id, missing},
     service::{RoutingService, Who},
 };

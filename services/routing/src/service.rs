@@ -13,13 +13,12 @@ use posthorn_proto::{
     client,
     internal::{Caller, DescribeRequest},
 };
-use posthorn_rpc::{RoutingClient, SessionClient, StorageClient};
+use posthorn_rpc::{RoutingClient, SessionClient, StorageClient, call};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 
 use crate::{
     RoutingConfig,
-    calls::call,
     conversation::Registry,
     error::bad_id,
     fanout::Fanout,

@@ -13,9 +13,9 @@ use posthorn_proto::{
         ReceiptRequest, RegistersOfRequest, SharedRequest, TypingRequest, ViewReply, ViewRequest, publication::What,
     },
 };
+use posthorn_rpc::call;
 
 use crate::{
-    calls::call,
     conversation::{
         Cell,
         records::{damaged, mark_of, position_of},

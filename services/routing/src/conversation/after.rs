@@ -10,7 +10,9 @@ use posthorn_proto::internal::{Effect, NewEntries, Row, TellRequest, publication
 use tokio::sync::{Notify, mpsc};
 
 use super::cell::{Answer, Cell, Made};
-use crate::{calls::call, service::Core};
+use posthorn_rpc::call;
+
+use crate::service::Core;
 
 /// Entries with the same recipients.
 pub(super) struct Run {

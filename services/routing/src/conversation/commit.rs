@@ -25,7 +25,9 @@ use super::{
     owner::Owner,
     records::{fact_body, head_of, mark_of},
 };
-use crate::{RoutingConfig, calls::call};
+use posthorn_rpc::call;
+
+use crate::RoutingConfig;
 
 /// What a send comes to.
 pub(super) enum Pending {

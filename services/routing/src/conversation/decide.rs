@@ -18,8 +18,9 @@ use super::{
     owner::Owner,
     records::{damaged, fact_body},
 };
+use posthorn_rpc::call;
+
 use crate::{
-    calls::call,
     error::{missing, refused},
     service::system_author,
 };

@@ -16,7 +16,9 @@ use posthorn_proto::{
 };
 
 use super::records::{damaged, end_of, fact_of, head_of, member_record, members_of};
-use crate::{calls::call, service::Core};
+use posthorn_rpc::call;
+
+use crate::service::Core;
 
 /// Rows read back at load: retries and marks near the end need no further read.
 const RECENT_AT_LOAD: u64 = 64;

@@ -17,7 +17,9 @@ use super::{
     commit::{Batch, effects_of_all, runs_of_tail},
     load::{Loaded, load},
 };
-use crate::{calls::call, service::Core};
+use posthorn_rpc::call;
+
+use crate::service::Core;
 
 pub(super) struct Owner {
     pub core: Arc<Core>,

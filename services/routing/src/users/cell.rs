@@ -12,9 +12,10 @@ use posthorn_proto::{
         Effect, RegisterRecord, RegisterRow, RegistersRequest, WriteRegistersRequest, effect, publication::What,
     },
 };
+use posthorn_rpc::call;
 use tokio::sync::OnceCell;
 
-use crate::{calls::call, service::Core};
+use crate::service::Core;
 
 type Registers = BTreeMap<String, RegisterRecord>;
 

@@ -8,8 +8,9 @@ use posthorn_proto::{
 };
 
 use super::UserCell;
+use posthorn_rpc::call;
+
 use crate::{
-    calls::call,
     conversation::records::{mark_of, position_of},
     service::Core,
 };

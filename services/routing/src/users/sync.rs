@@ -17,8 +17,9 @@ use posthorn_proto::{
 };
 
 use super::{UserCell, marks::shown};
+use posthorn_rpc::call;
+
 use crate::{
-    calls::call,
     conversation::records::{damaged, position_of},
     service::Core,
 };

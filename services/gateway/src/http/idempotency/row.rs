@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 use http::{Method, Uri};
 use posthorn_clock::{Uuid, sleep};
+use posthorn_core::blind;
 use posthorn_errors::Code;
 use posthorn_proto::internal::{
     DeleteRecordRequest, GetRecordRequest, ListRecordsRequest, PutRecordRequest, Record, Table,
@@ -164,24 +165,31 @@ pub(crate) fn sweep_in_background(api: &Api) {
 
 /// One pass over the table.
 pub(crate) async fn sweep(api: &Api) -> Result<(), Problem> {
-    let day = api.deps().clock.now_ms() / DAY_MS;
-    let oldest = format!("{PREFIX}{:08}.", day.saturating_sub(1));
+    let now_ms = api.deps().clock.now_ms();
+    let requests = format!("{PREFIX}{:08}.", (now_ms / DAY_MS).saturating_sub(1));
     for tenant in tenants(api).await? {
-        let mut after = PREFIX.to_owned();
-        loop {
-            let page = list(api, Table::Idempotency, &tenant, &after, SWEEP_PAGE).await?;
-            let past = page.iter().take_while(|record| record.key < oldest && record.key.starts_with(PREFIX)).count();
-            for record in &page[..past] {
-                remove(api, record.tenant.clone(), record.key.clone()).await?;
-                api.metrics.idempotency_rows_removed.inc();
-            }
-            match page.last() {
-                Some(last) if past == page.len() => after.clone_from(&last.key),
-                _ => break,
-            }
-        }
+        sweep_prefix(api, &tenant, PREFIX, &requests).await?;
+        sweep_prefix(api, &tenant, blind::PREFIX, &blind::oldest(now_ms)).await?;
     }
     Ok(())
+}
+
+/// Removes what begins with `prefix` and lies below `oldest`.
+async fn sweep_prefix(api: &Api, tenant: &str, prefix: &str, oldest: &str) -> Result<(), Problem> {
+    let mut after = prefix.to_owned();
+    loop {
+        let page = list(api, Table::Idempotency, tenant, &after, SWEEP_PAGE).await?;
+        let old = |record: &&Record| record.key.as_str() < oldest && record.key.starts_with(prefix);
+        let past = page.iter().take_while(old).count();
+        for record in &page[..past] {
+            remove(api, record.tenant.clone(), record.key.clone()).await?;
+            api.metrics.idempotency_rows_removed.inc();
+        }
+        match page.last() {
+            Some(last) if past == page.len() => after.clone_from(&last.key),
+            _ => return Ok(()),
+        }
+    }
 }
 
 /// Whose rows to look through: the operator's, those of the tenants that this gateway served, and of as many

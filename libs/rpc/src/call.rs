@@ -1,4 +1,4 @@
-//! Calls to the services below: replies without their transport, failures of the one table.
+//! Calls without their transport: replies as messages, failures of the one table.
 
 use posthorn_errors::{Failure, failure_of};
 
