@@ -28,6 +28,22 @@ async function gaps() {
   return { filled, questions, fresh: fresh.map(({ seq }) => seq), askedMore: asked.length - questions, high: timeline.high };
 }
 
+/** An entry that comes while the first page, read before it, is still on its way. */
+async function overtaking() {
+  const { Timeline } = await import("/assets/js/timeline.js");
+  let answer;
+  const timeline = new Timeline((fields) =>
+    fields.after === undefined
+      ? new Promise((resolve) => (answer = resolve))
+      : { entries: [6, 7].filter((seq) => seq > fields.after).map((seq) => ({ seq })), end_seq: 7 },
+  );
+  const loading = timeline.loadNewest();
+  await timeline.take([{ seq: 7 }]);
+  answer({ entries: [{ seq: 4 }, { seq: 5 }], end_seq: 5, next: 4 });
+  await loading;
+  return timeline.entries.map(({ seq }) => seq);
+}
+
 /** An outbox whose answers come as written: a word is an error's code, a number a seq. */
 async function retries() {
   const { Outbox } = await import("/assets/js/outbox.js");
@@ -72,6 +88,10 @@ export const PARTS = {
     assert.equal(filled, expected);
     assert.ok(questions <= 5, `${questions} questions for a gap of three pages`);
     assert.deepEqual([fresh, askedMore, high], [[21], 0, 21]);
+  },
+
+  async "what overtakes the first page is not lost"(page) {
+    assert.deepEqual(await page.evaluate(overtaking), [4, 5, 6, 7]);
   },
 
   async "a retry is the same message, in its place, from where it began"(page) {

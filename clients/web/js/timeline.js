@@ -28,6 +28,12 @@ export class Timeline {
 
   /** Reads the newest page in place of whatever is held. */
   async loadNewest() {
+    await this.#replace();
+    // What came while the page was under way may lie beyond it.
+    if (this.high < this.#wanted) await this.reach(this.#wanted);
+  }
+
+  async #replace() {
     const page = await this.#history({ limit: PAGE });
     this.entries = page.entries ?? [];
     this.high = Math.max(page.end_seq ?? 0, this.entries.at(-1)?.seq ?? 0);
@@ -50,13 +56,16 @@ export class Timeline {
 
   /** Takes live entries, in any order and any number of times. Resolves to those that are new and in place. */
   async take(entries) {
-    if (!this.loaded) return [];
     const from = this.high;
+    const last = entries.at(-1)?.seq ?? 0;
+    if (!this.loaded) {
+      this.#wanted = Math.max(this.#wanted, last);
+      return [];
+    }
     for (const entry of entries) {
       if (entry.seq > this.high && this.#early.size < MAX_EARLY) this.#early.set(entry.seq, entry);
     }
     this.#joinEarly();
-    const last = entries.at(-1)?.seq ?? 0;
     if (last > this.high) await this.reach(last);
     return this.entries.filter((entry) => entry.seq > from);
   }
@@ -73,7 +82,9 @@ export class Timeline {
     for (let pages = 0; this.high < this.#wanted; pages += 1) {
       if (pages === MAX_GAP_PAGES) {
         this.#early.clear();
-        return this.loadNewest();
+        await this.#replace();
+        pages = 0;
+        continue;
       }
       const page = await this.#history({ after: this.high, limit: PAGE });
       const more = (page.entries ?? []).filter((entry) => entry.seq > this.high);
