@@ -5,7 +5,7 @@ use posthorn_node::{Clients, Node};
 use posthorn_proto::internal::{CreateApiKeyRequest, CreateTenantRequest, KeyScope, MintTokenRequest, PutUserRequest};
 
 /// Long enough for any test.
-const TOKEN_TTL_S: u64 = 3_600;
+pub(crate) const TOKEN_TTL_S: u64 = 3_600;
 
 /// Cheap to clone.
 #[derive(Clone)]
