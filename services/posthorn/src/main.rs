@@ -1,5 +1,7 @@
 //! The one binary: `posthorn help`.
 
+mod chat;
+mod bench;
 mod commands;
 mod dev;
 mod page;
@@ -9,6 +11,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use chat::ChatArgs;
+use bench::BenchArgs;
 use commands::{
     backup::BackupArgs, config::ConfigCommand, errors::ErrorsArgs, restore::RestoreArgs, serve::ServeArgs,
     token::TokenArgs, version::VersionArgs,
@@ -41,8 +45,12 @@ enum Command {
     Backup(BackupArgs),
     /// Put a backup into an empty data directory
     Restore(RestoreArgs),
+    /// Talk from a terminal
+    Chat(ChatArgs),
     /// Replay chat logs over real connections and check what everybody received
     Replay(ReplayArgs),
+    /// Measure durable sends a second on this machine and its disk
+    Bench(BenchArgs),
     /// Say which build this is
     Version(VersionArgs),
 }
@@ -65,6 +73,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Config(command) => commands::config::run(&command)?,
         Command::Errors(args) => commands::errors::run(&args)?,
         Command::Backup(args) => return on_runtime(commands::backup::run(args)),
+        Command::Chat(args) => return on_runtime(chat::run(args)),
+        Command::Bench(args) => return on_runtime(bench::run(args)),
         Command::Replay(args) => return on_runtime(replay::run(args)),
         Command::Restore(args) => commands::restore::run(&args)?,
         Command::Version(args) => commands::version::run(&args)?,
