@@ -97,9 +97,10 @@ impl Sending {
         self.state.borrow().clone()
     }
 
-    /// Waits for the next change; false when there will be none.
-    pub async fn changed(&mut self) -> bool {
-        self.state.changed().await.is_ok()
+    /// Waits for the next state; `None` when there will be none. States that were left at once may be missed.
+    pub async fn next(&mut self) -> Option<SendState> {
+        self.state.changed().await.ok()?;
+        Some(self.state.borrow_and_update().clone())
     }
 
     /// Waits until it is stored or refused.
