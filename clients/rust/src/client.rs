@@ -57,7 +57,7 @@ impl ClientError {
 
 pub(crate) type CallAnswer = oneshot::Sender<Result<Frame, ClientError>>;
 
-/// What the handle reads without asking the task.
+/// What is left when the task has ended.
 pub(crate) struct Shared {
     pub saved: Mutex<Saved>,
     pub state: watch::Sender<ConnectionState>,
@@ -163,9 +163,14 @@ impl Client {
         self.commands.send(Box::new(command)).await.map_err(|_| ClientError::Ended)
     }
 
-    /// Where the client stands; keep it across restarts.
-    #[must_use]
-    pub fn saved(&self) -> Saved {
+    /// Where the client stands, with everything that was given to the sink; keep it across restarts.
+    pub async fn saved(&self) -> Saved {
+        let (answer, answered) = oneshot::channel();
+        if self.command(Command::Save(answer)).await.is_ok()
+            && let Ok(saved) = answered.await
+        {
+            return saved;
+        }
         self.shared.saved.lock().clone()
     }
 

@@ -29,4 +29,7 @@ pub use connect::{Connector, Io, TcpConnector};
 pub use event::{ConnectionState, Event, Gap, Observer, Reason, Sink};
 pub use posthorn_errors::{Code, Failure};
 pub use posthorn_proto::client as proto;
-pub use sending::{Outgoing, SendState, Sending, Stored, TokenError, TokenReason, TokenSource};
+pub use sending::{NotStored, Outgoing, SendState, Sending, Stored, TokenError, TokenReason, TokenSource};
+
+#[cfg(test)]
+mod tests;

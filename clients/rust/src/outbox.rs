@@ -76,6 +76,7 @@ impl Outbox {
             stamp(&mut first.send);
         }
         first.in_flight = true;
+        first.not_before = None;
         first.tell(SendState::Sent);
         Some((lane.clone(), first.send.clone()))
     }

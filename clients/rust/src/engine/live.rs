@@ -17,6 +17,8 @@ use crate::{
 
 /// A silence of this many ping intervals, in quarters, makes us ask; as long again ends the connection.
 const SILENCE_QUARTERS: u64 = 6;
+/// After the moment to leave, for sends that are on their way, ms.
+const LEAVE_GRACE_MS: u64 = 2_000;
 /// Entries come in bursts: the delivered mark follows them at this distance, ms.
 const DELIVERED_AFTER_MS: u64 = 250;
 
@@ -80,12 +82,14 @@ impl Live {
     }
 
     pub fn due(&self) -> Option<Instant> {
-        [Some(self.heard + self.silence), self.leave, self.delivered_at].into_iter().flatten().min()
+        let grace = if self.leaving() { LEAVE_GRACE_MS } else { 0 };
+        let leave = self.leave.map(|at| at + Duration::from_millis(grace));
+        [Some(self.heard + self.silence), leave, self.delivered_at].into_iter().flatten().min()
     }
 
-    /// Nothing new is begun on a connection that is about to be left.
+    /// The moment has come: nothing new is begun.
     pub fn leaving(&self) -> bool {
-        self.leave.is_some()
+        self.leave.is_some_and(|at| at <= Instant::now())
     }
 }
 
@@ -98,8 +102,12 @@ impl Engine {
         let ServerFrame { id, frame } = frame;
         // Of a later version of the protocol.
         let Some(frame) = frame else { return };
-        if let Some((_, pending)) = self.pending.remove(&id).filter(|_| id != 0) {
-            return self.answered(pending, frame);
+        if id != 0 {
+            // Without one: the answer to a question that was given up.
+            if let Some((_, pending)) = self.pending.remove(&id) {
+                self.answered(pending, frame);
+            }
+            return;
         }
         match frame {
             Frame::Error(error) => live.said = Some(Failure::from(&error)),
@@ -197,7 +205,9 @@ impl Engine {
         match &mut self.phase {
             Phase::Waiting(at) if *at <= now => self.dial(),
             Phase::Live(live) => {
-                if live.leave.is_some_and(|at| at <= now) {
+                let sending = self.pending.values().any(|(_, pending)| matches!(pending, Pending::Send(_)));
+                let grace = Duration::from_millis(if sending { LEAVE_GRACE_MS } else { 0 });
+                if live.leave.is_some_and(|at| at + grace <= now) {
                     return self.leave();
                 }
                 let silent = now.duration_since(live.heard);

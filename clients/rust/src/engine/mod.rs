@@ -25,8 +25,8 @@ use self::{
     requests::Pending,
 };
 use crate::{
-    ClientConfig, ClientDeps, ClientError, ConnectionState, Event, Outgoing, Reason, Sending, TokenError, TokenReason,
-    backoff,
+    ClientConfig, ClientDeps, ClientError, ConnectionState, Event, Outgoing, Reason, Saved, Sending, TokenError,
+    TokenReason, backoff,
     client::{CallAnswer, Shared},
     outbox::Outbox,
     socket::Ended,
@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Send { outgoing: Outgoing, answer: oneshot::Sender<Result<Sending, ClientError>> },
     Call { request: Request, answer: CallAnswer },
     Cut,
+    Save(oneshot::Sender<Saved>),
     Close(oneshot::Sender<()>),
 }
 
@@ -231,6 +232,10 @@ impl Engine {
                     self.lost(Ended::Network("cut by the application".into()));
                 }
             }
+            Some(Command::Save(answer)) => {
+                self.save();
+                let _ = answer.send(self.shared.saved.lock().clone());
+            }
             Some(Command::Close(answer)) => {
                 self.goodbye().await;
                 let _ = answer.send(());
@@ -260,6 +265,7 @@ impl Engine {
             let _ = answer.send(Err(ClientError::Ended));
         }
         self.ended = true;
+        self.save();
         self.state(ConnectionState::Disconnected { reason });
     }
 
@@ -313,8 +319,12 @@ impl Engine {
             Phase::Waiting(at) => *at,
             Phase::Dialing(_) => far,
             Phase::Live(live) => {
-                let own = [live.due(), self.outbox.due(), self.answer_due(), self.read_after];
-                own.into_iter().flatten().min().unwrap_or(far).max(Instant::now())
+                // What is past waits for an answer, not for the clock.
+                let now = Instant::now();
+                let waiting = [self.outbox.due(), self.read_after].map(|at| at.filter(|at| *at > now));
+                let [outbox, reads] = waiting;
+                let own = [live.due(), outbox, self.answer_due(), reads];
+                own.into_iter().flatten().min().unwrap_or(far).max(now)
             }
         }
     }

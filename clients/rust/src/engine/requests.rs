@@ -211,7 +211,6 @@ impl Engine {
             if let Some(cursor) = self.next_cursor.take() {
                 self.cursor = cursor;
             }
-            self.save();
         }
     }
 
