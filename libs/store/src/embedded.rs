@@ -42,7 +42,7 @@ use engine::Engine;
 use group::{Group, Held};
 use metrics::StoreMetrics;
 use queue::{Kind, Queue, Typed};
-pub use restore::{Restored, restore};
+pub use restore::{Restored, restore, restore_replacing};
 
 /// Bytes that every queued write counts beyond its content.
 const WRITE_OVERHEAD_BYTES: usize = 512;

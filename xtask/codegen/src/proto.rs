@@ -53,26 +53,49 @@ pub fn generate(root: &Path) -> Result<Fresh> {
 
 /// The edge protocol's JSON is proto3 canonical but for two things that people writing clients by
 /// hand stumble over: 64-bit integers are numbers (all of ours are below 2^53), and the names of
-/// enum values are in lower case.
+/// enum values are plain words in lower case, without the name of the enum before them.
 fn plain_json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut prefix = String::new();
     for line in text.lines() {
         let mut line =
             line.replace("ToString::to_string(&v).as_str()", "v").replace("ToString::to_string(&self.", "&(self.");
         if line.contains("serialize_field") && line.contains("&(self.") {
             line = line.replace(").as_str())?;", "))?;");
         }
-        out.push_str(&lower_case_names(&line));
+        if let Some(name) = implementing(&line) {
+            prefix = screaming(name) + "_";
+        }
+        out.push_str(&plain_names(&line, &prefix));
         out.push('\n');
     }
     out
 }
 
-fn lower_case_names(line: &str) -> String {
+/// The type whose serde impl begins at this line.
+fn implementing(line: &str) -> Option<&str> {
+    let traits = line.starts_with("impl serde::Serialize") || line.starts_with("impl<'de> serde::Deserialize");
+    line.split(" for ").nth(1).filter(|_| traits).map(|rest| rest.trim_end_matches(" {"))
+}
+
+/// `ConversationKind` -> `CONVERSATION_KIND`
+fn screaming(name: &str) -> String {
+    let mut out = String::new();
+    for (at, c) in name.chars().enumerate() {
+        if c.is_ascii_uppercase() && at > 0 {
+            out.push('_');
+        }
+        out.push(c.to_ascii_uppercase());
+    }
+    out
+}
+
+/// Names of an enum's values without its name before them, in lower case.
+fn plain_names(line: &str, prefix: &str) -> String {
     let mut parts: Vec<String> = line.split('"').map(str::to_owned).collect();
     for part in parts.iter_mut().skip(1).step_by(2) {
         if part.len() > 1 && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') {
-            part.make_ascii_lowercase();
+            *part = part.strip_prefix(prefix).unwrap_or(part).to_ascii_lowercase();
         }
     }
     parts.join("\"")

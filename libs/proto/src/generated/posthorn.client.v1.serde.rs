@@ -1561,9 +1561,9 @@ impl serde::Serialize for ConversationKind {
         S: serde::Serializer,
     {
         let variant = match self {
-            Self::Unspecified => "conversation_kind_unspecified",
-            Self::Direct => "conversation_kind_direct",
-            Self::Group => "conversation_kind_group",
+            Self::Unspecified => "unspecified",
+            Self::Direct => "direct",
+            Self::Group => "group",
         };
         serializer.serialize_str(variant)
     }
@@ -1575,9 +1575,9 @@ impl<'de> serde::Deserialize<'de> for ConversationKind {
         D: serde::Deserializer<'de>,
     {
         const FIELDS: &[&str] = &[
-            "conversation_kind_unspecified",
-            "conversation_kind_direct",
-            "conversation_kind_group",
+            "unspecified",
+            "direct",
+            "group",
         ];
 
         struct GeneratedVisitor;
@@ -1618,9 +1618,9 @@ impl<'de> serde::Deserialize<'de> for ConversationKind {
                 E: serde::de::Error,
             {
                 match value {
-                    "conversation_kind_unspecified" => Ok(ConversationKind::Unspecified),
-                    "conversation_kind_direct" => Ok(ConversationKind::Direct),
-                    "conversation_kind_group" => Ok(ConversationKind::Group),
+                    "unspecified" => Ok(ConversationKind::Unspecified),
+                    "direct" => Ok(ConversationKind::Direct),
+                    "group" => Ok(ConversationKind::Group),
                     _ => Ok(ConversationKind::default()),
                 }
             }
@@ -2023,10 +2023,10 @@ impl serde::Serialize for Durability {
         S: serde::Serializer,
     {
         let variant = match self {
-            Self::Unspecified => "durability_unspecified",
-            Self::Memory => "durability_memory",
-            Self::Quorum => "durability_quorum",
-            Self::Synced => "durability_synced",
+            Self::Unspecified => "unspecified",
+            Self::Memory => "memory",
+            Self::Quorum => "quorum",
+            Self::Synced => "synced",
         };
         serializer.serialize_str(variant)
     }
@@ -2038,10 +2038,10 @@ impl<'de> serde::Deserialize<'de> for Durability {
         D: serde::Deserializer<'de>,
     {
         const FIELDS: &[&str] = &[
-            "durability_unspecified",
-            "durability_memory",
-            "durability_quorum",
-            "durability_synced",
+            "unspecified",
+            "memory",
+            "quorum",
+            "synced",
         ];
 
         struct GeneratedVisitor;
@@ -2082,10 +2082,10 @@ impl<'de> serde::Deserialize<'de> for Durability {
                 E: serde::de::Error,
             {
                 match value {
-                    "durability_unspecified" => Ok(Durability::Unspecified),
-                    "durability_memory" => Ok(Durability::Memory),
-                    "durability_quorum" => Ok(Durability::Quorum),
-                    "durability_synced" => Ok(Durability::Synced),
+                    "unspecified" => Ok(Durability::Unspecified),
+                    "memory" => Ok(Durability::Memory),
+                    "quorum" => Ok(Durability::Quorum),
+                    "synced" => Ok(Durability::Synced),
                     _ => Ok(Durability::default()),
                 }
             }
@@ -3200,19 +3200,19 @@ impl serde::Serialize for Kind {
         S: serde::Serializer,
     {
         let variant = match self {
-            Self::Unspecified => "kind_unspecified",
-            Self::Message => "kind_message",
-            Self::Created => "kind_created",
-            Self::Joined => "kind_joined",
-            Self::Left => "kind_left",
-            Self::Removed => "kind_removed",
-            Self::Role => "kind_role",
-            Self::Title => "kind_title",
-            Self::System => "kind_system",
-            Self::Edit => "kind_edit",
-            Self::Redaction => "kind_redaction",
-            Self::Reaction => "kind_reaction",
-            Self::Pin => "kind_pin",
+            Self::Unspecified => "unspecified",
+            Self::Message => "message",
+            Self::Created => "created",
+            Self::Joined => "joined",
+            Self::Left => "left",
+            Self::Removed => "removed",
+            Self::Role => "role",
+            Self::Title => "title",
+            Self::System => "system",
+            Self::Edit => "edit",
+            Self::Redaction => "redaction",
+            Self::Reaction => "reaction",
+            Self::Pin => "pin",
         };
         serializer.serialize_str(variant)
     }
@@ -3224,19 +3224,19 @@ impl<'de> serde::Deserialize<'de> for Kind {
         D: serde::Deserializer<'de>,
     {
         const FIELDS: &[&str] = &[
-            "kind_unspecified",
-            "kind_message",
-            "kind_created",
-            "kind_joined",
-            "kind_left",
-            "kind_removed",
-            "kind_role",
-            "kind_title",
-            "kind_system",
-            "kind_edit",
-            "kind_redaction",
-            "kind_reaction",
-            "kind_pin",
+            "unspecified",
+            "message",
+            "created",
+            "joined",
+            "left",
+            "removed",
+            "role",
+            "title",
+            "system",
+            "edit",
+            "redaction",
+            "reaction",
+            "pin",
         ];
 
         struct GeneratedVisitor;
@@ -3277,19 +3277,19 @@ impl<'de> serde::Deserialize<'de> for Kind {
                 E: serde::de::Error,
             {
                 match value {
-                    "kind_unspecified" => Ok(Kind::Unspecified),
-                    "kind_message" => Ok(Kind::Message),
-                    "kind_created" => Ok(Kind::Created),
-                    "kind_joined" => Ok(Kind::Joined),
-                    "kind_left" => Ok(Kind::Left),
-                    "kind_removed" => Ok(Kind::Removed),
-                    "kind_role" => Ok(Kind::Role),
-                    "kind_title" => Ok(Kind::Title),
-                    "kind_system" => Ok(Kind::System),
-                    "kind_edit" => Ok(Kind::Edit),
-                    "kind_redaction" => Ok(Kind::Redaction),
-                    "kind_reaction" => Ok(Kind::Reaction),
-                    "kind_pin" => Ok(Kind::Pin),
+                    "unspecified" => Ok(Kind::Unspecified),
+                    "message" => Ok(Kind::Message),
+                    "created" => Ok(Kind::Created),
+                    "joined" => Ok(Kind::Joined),
+                    "left" => Ok(Kind::Left),
+                    "removed" => Ok(Kind::Removed),
+                    "role" => Ok(Kind::Role),
+                    "title" => Ok(Kind::Title),
+                    "system" => Ok(Kind::System),
+                    "edit" => Ok(Kind::Edit),
+                    "redaction" => Ok(Kind::Redaction),
+                    "reaction" => Ok(Kind::Reaction),
+                    "pin" => Ok(Kind::Pin),
                     _ => Ok(Kind::default()),
                 }
             }
@@ -6306,10 +6306,10 @@ impl serde::Serialize for Role {
         S: serde::Serializer,
     {
         let variant = match self {
-            Self::Unspecified => "role_unspecified",
-            Self::Member => "role_member",
-            Self::Admin => "role_admin",
-            Self::Owner => "role_owner",
+            Self::Unspecified => "unspecified",
+            Self::Member => "member",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
         };
         serializer.serialize_str(variant)
     }
@@ -6321,10 +6321,10 @@ impl<'de> serde::Deserialize<'de> for Role {
         D: serde::Deserializer<'de>,
     {
         const FIELDS: &[&str] = &[
-            "role_unspecified",
-            "role_member",
-            "role_admin",
-            "role_owner",
+            "unspecified",
+            "member",
+            "admin",
+            "owner",
         ];
 
         struct GeneratedVisitor;
@@ -6365,10 +6365,10 @@ impl<'de> serde::Deserialize<'de> for Role {
                 E: serde::de::Error,
             {
                 match value {
-                    "role_unspecified" => Ok(Role::Unspecified),
-                    "role_member" => Ok(Role::Member),
-                    "role_admin" => Ok(Role::Admin),
-                    "role_owner" => Ok(Role::Owner),
+                    "unspecified" => Ok(Role::Unspecified),
+                    "member" => Ok(Role::Member),
+                    "admin" => Ok(Role::Admin),
+                    "owner" => Ok(Role::Owner),
                     _ => Ok(Role::default()),
                 }
             }
@@ -7607,10 +7607,10 @@ impl serde::Serialize for Status {
         S: serde::Serializer,
     {
         let variant = match self {
-            Self::Unspecified => "status_unspecified",
-            Self::Online => "status_online",
-            Self::Offline => "status_offline",
-            Self::Unknown => "status_unknown",
+            Self::Unspecified => "unspecified",
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Unknown => "unknown",
         };
         serializer.serialize_str(variant)
     }
@@ -7622,10 +7622,10 @@ impl<'de> serde::Deserialize<'de> for Status {
         D: serde::Deserializer<'de>,
     {
         const FIELDS: &[&str] = &[
-            "status_unspecified",
-            "status_online",
-            "status_offline",
-            "status_unknown",
+            "unspecified",
+            "online",
+            "offline",
+            "unknown",
         ];
 
         struct GeneratedVisitor;
@@ -7666,10 +7666,10 @@ impl<'de> serde::Deserialize<'de> for Status {
                 E: serde::de::Error,
             {
                 match value {
-                    "status_unspecified" => Ok(Status::Unspecified),
-                    "status_online" => Ok(Status::Online),
-                    "status_offline" => Ok(Status::Offline),
-                    "status_unknown" => Ok(Status::Unknown),
+                    "unspecified" => Ok(Status::Unspecified),
+                    "online" => Ok(Status::Online),
+                    "offline" => Ok(Status::Offline),
+                    "unknown" => Ok(Status::Unknown),
                     _ => Ok(Status::default()),
                 }
             }
@@ -7684,8 +7684,8 @@ impl serde::Serialize for Style {
         S: serde::Serializer,
     {
         let variant = match self {
-            Self::Unspecified => "style_unspecified",
-            Self::Action => "style_action",
+            Self::Unspecified => "unspecified",
+            Self::Action => "action",
         };
         serializer.serialize_str(variant)
     }
@@ -7697,8 +7697,8 @@ impl<'de> serde::Deserialize<'de> for Style {
         D: serde::Deserializer<'de>,
     {
         const FIELDS: &[&str] = &[
-            "style_unspecified",
-            "style_action",
+            "unspecified",
+            "action",
         ];
 
         struct GeneratedVisitor;
@@ -7739,8 +7739,8 @@ impl<'de> serde::Deserialize<'de> for Style {
                 E: serde::de::Error,
             {
                 match value {
-                    "style_unspecified" => Ok(Style::Unspecified),
-                    "style_action" => Ok(Style::Action),
+                    "unspecified" => Ok(Style::Unspecified),
+                    "action" => Ok(Style::Action),
                     _ => Ok(Style::default()),
                 }
             }
@@ -8435,9 +8435,9 @@ impl serde::Serialize for Unit {
         S: serde::Serializer,
     {
         let variant = match self {
-            Self::Unspecified => "unit_unspecified",
-            Self::Entries => "unit_entries",
-            Self::Messages => "unit_messages",
+            Self::Unspecified => "unspecified",
+            Self::Entries => "entries",
+            Self::Messages => "messages",
         };
         serializer.serialize_str(variant)
     }
@@ -8449,9 +8449,9 @@ impl<'de> serde::Deserialize<'de> for Unit {
         D: serde::Deserializer<'de>,
     {
         const FIELDS: &[&str] = &[
-            "unit_unspecified",
-            "unit_entries",
-            "unit_messages",
+            "unspecified",
+            "entries",
+            "messages",
         ];
 
         struct GeneratedVisitor;
@@ -8492,9 +8492,9 @@ impl<'de> serde::Deserialize<'de> for Unit {
                 E: serde::de::Error,
             {
                 match value {
-                    "unit_unspecified" => Ok(Unit::Unspecified),
-                    "unit_entries" => Ok(Unit::Entries),
-                    "unit_messages" => Ok(Unit::Messages),
+                    "unspecified" => Ok(Unit::Unspecified),
+                    "entries" => Ok(Unit::Entries),
+                    "messages" => Ok(Unit::Messages),
                     _ => Ok(Unit::default()),
                 }
             }
@@ -8509,9 +8509,9 @@ impl serde::Serialize for Visibility {
         S: serde::Serializer,
     {
         let variant = match self {
-            Self::Unspecified => "visibility_unspecified",
-            Self::SinceJoin => "visibility_since_join",
-            Self::All => "visibility_all",
+            Self::Unspecified => "unspecified",
+            Self::SinceJoin => "since_join",
+            Self::All => "all",
         };
         serializer.serialize_str(variant)
     }
@@ -8523,9 +8523,9 @@ impl<'de> serde::Deserialize<'de> for Visibility {
         D: serde::Deserializer<'de>,
     {
         const FIELDS: &[&str] = &[
-            "visibility_unspecified",
-            "visibility_since_join",
-            "visibility_all",
+            "unspecified",
+            "since_join",
+            "all",
         ];
 
         struct GeneratedVisitor;
@@ -8566,9 +8566,9 @@ impl<'de> serde::Deserialize<'de> for Visibility {
                 E: serde::de::Error,
             {
                 match value {
-                    "visibility_unspecified" => Ok(Visibility::Unspecified),
-                    "visibility_since_join" => Ok(Visibility::SinceJoin),
-                    "visibility_all" => Ok(Visibility::All),
+                    "unspecified" => Ok(Visibility::Unspecified),
+                    "since_join" => Ok(Visibility::SinceJoin),
+                    "all" => Ok(Visibility::All),
                     _ => Ok(Visibility::default()),
                 }
             }

@@ -16,7 +16,7 @@ use crate::{Result, StoreError};
 /// Format of the tables that this build reads and writes.
 pub(crate) const FORMAT: u32 = 1;
 pub(crate) const DATABASE: &str = "db";
-const FORMAT_FILE: &str = "FORMAT";
+pub(crate) const FORMAT_FILE: &str = "FORMAT";
 pub(crate) const GENERATION_FILE: &str = "GENERATION";
 pub(crate) const LOCK_FILE: &str = "LOCK";
 /// Stands while a restore runs: what it leaves behind, if it dies, is not a store.

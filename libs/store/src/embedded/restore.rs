@@ -14,13 +14,17 @@ use super::{
     backup::{BACKUP_FORMAT, END, MAGIC, RECORD},
     engine::{CommitError, Engine, Put},
     keys::{self, Space},
-    layout::{self, DATABASE, GENERATION_FILE, LOCK_FILE, RESTORING_FILE},
+    layout::{self, DATABASE, FORMAT_FILE, GENERATION_FILE, LOCK_FILE, RESTORING_FILE},
     values::encode_u64,
 };
 use crate::{Result, StoreError};
 
 /// Bytes of one commit while restoring.
 const COMMIT_BYTES: usize = 4 * 1024 * 1024;
+/// Where a store that was replaced is put, beneath the data directory.
+const ASIDE: &str = "before-restore-";
+/// Keys of the binary's own, beside the store: a restored store has other ones, or the same.
+const KEYS_DIR: &str = "keys";
 const MAX_KEY_BYTES: usize = 64 * 1024 - 1;
 const MAX_VALUE_BYTES: usize = 64 * 1024 * 1024;
 
@@ -35,11 +39,46 @@ pub struct Restored {
     pub taken_ms: u64,
 }
 
-/// Reads a backup into `data_dir`, which may hold nothing but `GENERATION`. On disk when this returns;
-/// an error leaves the directory as it was. Blocks: call it on a thread of its own.
+/// Reads a backup into `data_dir`, which may hold no store (`GENERATION`, keys and stores that were put
+/// aside stay). On disk when this returns; an error leaves the directory as it was. Blocks: call it on
+/// a thread of its own.
 pub fn restore(reader: impl Read, data_dir: &Path) -> Result<Restored> {
     let lock = layout::lock(data_dir)?;
     check_empty(data_dir)?;
+    let restored = read_into(reader, data_dir);
+    drop(lock);
+    restored
+}
+
+/// As [`restore`], into a directory whose server is stopped: what it holds is put aside, beneath it, as
+/// `before-restore-{suffix}`, and is put back on an error.
+pub fn restore_replacing(reader: impl Read, data_dir: &Path, suffix: &str) -> Result<Restored> {
+    let lock = layout::lock(data_dir)?;
+    let aside = data_dir.join(format!("{ASIDE}{suffix}"));
+    let store = [DATABASE, FORMAT_FILE, RESTORING_FILE];
+    let there = store.into_iter().filter(|name| data_dir.join(name).exists()).collect::<Vec<_>>();
+    move_all(&there, data_dir, &aside)?;
+    let restored = check_empty(data_dir).and_then(|()| read_into(reader, data_dir));
+    if restored.is_err() {
+        move_all(&there, &aside, data_dir)?;
+    }
+    drop(lock);
+    restored
+}
+
+fn move_all(names: &[&str], from: &Path, to: &Path) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    fs::create_dir_all(to).map_err(|error| layout::io(to, "making", &error))?;
+    for name in names {
+        let target = to.join(name);
+        fs::rename(from.join(name), &target).map_err(|error| layout::io(&target, "moving to", &error))?;
+    }
+    File::open(to).and_then(|dir| dir.sync_all()).map_err(|error| layout::io(to, "syncing", &error))
+}
+
+fn read_into(reader: impl Read, data_dir: &Path) -> Result<Restored> {
     let mut source = Source { reader, hash: Sha256::new(), records: 0 };
     let (generation, taken_ms) = source.header()?;
     let generation = generation.max(layout::generation(data_dir)?.unwrap_or(0)) + 1;
@@ -58,7 +97,6 @@ pub fn restore(reader: impl Read, data_dir: &Path) -> Result<Restored> {
     layout::write_format(data_dir)?;
     let done = fs::remove_file(&marker).and_then(|()| File::open(data_dir)?.sync_all());
     done.map_err(|error| layout::io(&marker, "removing", &error))?;
-    drop(lock);
     Ok(Restored { generation, records: source.records, taken_ms })
 }
 
@@ -66,7 +104,8 @@ fn check_empty(dir: &Path) -> Result<()> {
     let listed = fs::read_dir(dir).map_err(|error| layout::io(dir, "listing", &error))?;
     for entry in listed {
         let name = entry.map_err(|error| layout::io(dir, "listing", &error))?.file_name();
-        let expected = [GENERATION_FILE, LOCK_FILE, "lost+found"].iter().any(|file| name == *file);
+        let known = [GENERATION_FILE, LOCK_FILE, KEYS_DIR, "lost+found"].iter().any(|file| name == *file);
+        let expected = known || name.to_string_lossy().starts_with(ASIDE);
         if !expected {
             let (dir, name) = (dir.display(), name.to_string_lossy().into_owned());
             return Err(StoreError::Exists(format!("{dir} is not empty, {name} in it")));

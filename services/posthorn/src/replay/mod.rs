@@ -45,7 +45,7 @@ const HTTP_TIMEOUT_S: u64 = 20;
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
     /// WebSocket address of the server; the HTTP address follows from it
-    #[arg(long, env = "POSTHORN_URL", default_value = "ws://127.0.0.1:8080/v1/ws")]
+    #[arg(long, env = "POSTHORN_URL", default_value = "ws://127.0.0.1:7200/v1/ws")]
     url: String,
     /// API key of the tenant
     #[arg(long, env = "POSTHORN_ADMIN_KEY", hide_env_values = true)]

@@ -174,7 +174,7 @@ async fn two_people_talk_both_ways() {
     let page = ada.history(json!({ "conversation": sent.conversation, "after": 0 })).await;
     assert_eq!(page.entries.iter().map(|e| e.seq).collect::<Vec<_>>(), (1..=back.seq).collect::<Vec<_>>());
     assert_eq!((page.next, page.end_seq), (0, back.seq));
-    let newest = bob.history(json!({ "conversation": sent.conversation, "unit": "unit_messages", "limit": 1 })).await;
+    let newest = bob.history(json!({ "conversation": sent.conversation, "unit": "messages", "limit": 1 })).await;
     assert_eq!(newest.entries.last().map(|entry| entry.seq), Some(back.seq));
     assert!(newest.entries.iter().filter(|e| e.kind() == Kind::Message).count() == 1 && newest.next > 0);
 
