@@ -246,6 +246,9 @@ impl Conversation {
             Change::Remove(user) => {
                 let of = self.members.get(user).map_or(Role::Member, |m| m.role);
                 self.allow(actor, Action::RemoveMember { of })?;
+                if by == Some(user) {
+                    self.keeps_an_owner(user, None)?;
+                }
                 Ok(member(user).map(|_| (Kind::Removed, Fact::Left(user.clone()))))
             }
             Change::Leave => {

@@ -37,13 +37,20 @@ impl RoutingService {
         }
         let direct = self.direct(&who, &request)?;
         let mut waiting = Vec::with_capacity(request.items.len());
+        let mut failed: Option<Failure> = None;
         for item in request.items {
+            if let Some(failure) = &failed {
+                // In order: what comes after a send that could not be handed over is not either.
+                waiting.push(Err(failure.clone()));
+                continue;
+            }
             let (answer, answered) = oneshot::channel();
             let command = self.command(&who, &key, item, direct.clone(), answer).await;
             let handed = match command {
                 Ok(command) => self.core.conversations.hand(&self.core, &key, command).await,
                 Err(failure) => Err(failure),
             };
+            failed = handed.as_ref().err().filter(|failure| failure.code.retryable()).cloned();
             waiting.push(handed.map(|()| answered));
         }
         let mut results = Vec::with_capacity(waiting.len());

@@ -48,6 +48,7 @@ impl Fanout {
         let started = Instant::now();
         let Some(found) = self.lookup(tenant, users).await else {
             self.metrics.publications_dropped.inc();
+            self.leave_a_hole(tenant).await;
             return;
         };
         for mut gateway in found {
@@ -71,6 +72,16 @@ impl Fanout {
             }
         }
         self.metrics.publish_seconds.observe(started.elapsed().as_secs_f64());
+    }
+
+    /// Whoever it was for: every gateway finds a number missing, and reads the log.
+    async fn leave_a_hole(&self, tenant: &str) {
+        let queues: Vec<_> = self.gateways.lock().values().cloned().collect();
+        for queue in queues {
+            let (publisher, tenant) = (self.publisher.clone(), tenant.to_owned());
+            // A gateway that is gone needs nothing.
+            let _ = queue.send(Publication { publisher, tenant, ..Publication::default() }).await;
+        }
     }
 
     async fn lookup(
@@ -119,7 +130,8 @@ async fn number_and_publish(
 ) {
     let mut number = 0;
     while let Some(mut publication) = queue.recv().await {
-        number += 1;
+        // Without a content it stands for one that was lost: the number before it is never used.
+        number += if publication.what.is_some() { 1 } else { 2 };
         publication.number = number;
         if let Err(error) = bus.publish(&subject, Bytes::from(publication.encode_to_vec())).await {
             metrics.publications_dropped.inc();

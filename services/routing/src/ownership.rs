@@ -104,18 +104,13 @@ impl Ownership {
         self.shards[usize::from(shard.0)].lock().epoch
     }
 
-    /// The shard's next version, in flight until [`Ownership::done`].
-    pub fn take_version(&self, shard: Shard) -> Version {
+    /// The shard's next version, in flight until the guard is dropped.
+    pub fn take_version(&self, shard: Shard) -> InFlight<'_> {
         let mut state = self.shards[usize::from(shard.0)].lock();
         state.counter += 1;
         let counter = state.counter;
         state.in_flight.insert(counter);
-        Version { epoch: state.epoch, counter }
-    }
-
-    /// What was to become visible under the version is, or never will be.
-    pub fn done(&self, shard: Shard, version: Version) {
-        self.shards[usize::from(shard.0)].lock().in_flight.remove(&version.counter);
+        InFlight { version: Version { epoch: state.epoch, counter }, shard: &self.shards[usize::from(shard.0)] }
     }
 
     /// The highest version below which nothing is in flight.
@@ -123,6 +118,19 @@ impl Ownership {
         let state = self.shards[usize::from(shard.0)].lock();
         let counter = state.in_flight.first().map_or(state.counter, |first| first - 1);
         Version { epoch: state.epoch, counter }
+    }
+}
+
+/// A version whose change is not visible yet. Dropped, whatever comes in between: what was to become
+/// visible under it is, or never will be.
+pub struct InFlight<'a> {
+    pub version: Version,
+    shard: &'a Mutex<ShardState>,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.shard.lock().in_flight.remove(&self.version.counter);
     }
 }
 
@@ -177,9 +185,9 @@ mod tests {
         let shard = Shard(3);
         let (a, b) = (ownership.take_version(shard), ownership.take_version(shard));
         assert_eq!(ownership.stable(shard).counter, 0);
-        ownership.done(shard, b);
+        drop(b);
         assert_eq!(ownership.stable(shard).counter, 0);
-        ownership.done(shard, a);
+        drop(a);
         assert_eq!(ownership.stable(shard).counter, 2);
     }
 }

@@ -59,8 +59,8 @@ impl RoutingService {
                 cell.told(&self.core, effects).await
             }
         });
-        // All at once: their writes share commits.
-        futures_util::future::try_join_all(told).await.map(drop)
+        // All at once: their writes share commits. Each to its end, whatever becomes of the others.
+        futures_util::future::join_all(told).await.into_iter().collect()
     }
 
     /// Those of `users` with whom the caller shares a conversation now.
@@ -72,7 +72,7 @@ impl RoutingService {
         let key = who.user_key()?;
         let cell = self.core.users.get(&self.core, &key).await?;
         let conversations: Vec<String> = {
-            let registers = cell.registers.lock().await;
+            let registers = cell.lock(&self.core).await?;
             registers.iter().filter(|(_, record)| !record.removed).map(|(name, _)| name.clone()).collect()
         };
         let request = SharedRequest {

@@ -128,43 +128,22 @@ impl RoutingService {
             let shard = who.key(conversation)?.shard();
             stable.entry(shard).or_insert_with(|| self.core.ownership.stable(shard));
         }
-        self.core.checker.active().await?;
-        let mut ends = Vec::with_capacity(request.conversations.len());
+        let mut cells = Vec::with_capacity(request.conversations.len());
         for name in request.conversations {
             let cell = self.core.conversations.get(&self.core, &who.key(&name)?).await?;
             self.fill_marks(&cell).await?;
-            let version = stable[&cell.shard];
-            ends.push(self.end(&cell, name, &user, version));
+            cells.push((name, cell));
         }
-        Ok(EndsReply { ends })
-    }
-
-    fn end(&self, cell: &Cell, name: String, user: &UserId, stable: posthorn_core::cursor::Version) -> End {
-        let confirmed = cell.confirmed.read();
-        let conversation = &confirmed.conversation;
-        let mut end = End { conversation: name, ..End::default() };
-        (end.stable_epoch, end.stable_counter) = (stable.epoch, stable.counter);
-        let Some(member) = conversation.members.get(user) else { return end };
-        let visible = conversation.visible_end(user).unwrap_or_default();
-        let mut own: Vec<Position> = conversation.recent.own(user).collect();
-        own.drain(..own.len().saturating_sub(OWN_RECENT));
-        end.head = Some(confirmed.head());
-        end.own = member.sent;
-        end.role = client::Role::from(member.role).into();
-        (end.visible_ordinal, end.visible_own) = (visible.ordinal, visible.own);
-        end.present = member.present;
-        end.own_recent = own.into_iter().map(mark_of).collect();
-        end.preview.clone_from(&confirmed.preview);
-        let others = confirmed.marks.iter().flatten().filter(|(other, _)| other.as_str() != user.as_str());
-        end.marks = others.map(|(_, marks)| marks.clone()).collect();
-        end
+        self.core.checker.active().await?;
+        let end = |(name, cell): (String, Arc<Cell>)| end_of(&cell, name, &user, stable[&cell.shard]);
+        Ok(EndsReply { ends: cells.into_iter().map(end).collect() })
     }
 
     /// The members' marks, where the conversation is small enough for receipts: read once, then kept.
     async fn fill_marks(&self, cell: &Cell) -> Result<(), Failure> {
         let users: Vec<String> = {
             let confirmed = cell.confirmed.read();
-            if confirmed.marks.is_some() || confirmed.conversation.present() > self.core.config.receipts_max_members {
+            if confirmed.marks_filled || confirmed.conversation.present() > self.core.config.receipts_max_members {
                 return Ok(());
             }
             confirmed.audience.to_vec()
@@ -176,11 +155,11 @@ impl RoutingService {
         };
         let stored = call(self.core.storage.clone().registers_of(request)).await?.registers;
         let mut confirmed = cell.confirmed.write();
-        let marks = confirmed.marks.get_or_insert_default();
+        confirmed.marks_filled = true;
         for row in stored {
             let record = row.record.unwrap_or_default();
             let (delivered, read) = (position_of(record.delivered.as_ref()).seq, position_of(record.read.as_ref()).seq);
-            let kept = marks.entry(row.user.clone()).or_insert_with(|| client::MemberMarks {
+            let kept = confirmed.marks.entry(row.user.clone()).or_insert_with(|| client::MemberMarks {
                 user: row.user,
                 delivered,
                 read,
@@ -200,19 +179,23 @@ impl RoutingService {
             ..Default::default()
         }))?;
         let cell = self.core.conversations.get(&self.core, &who.key(&request.conversation)?).await?;
-        let audience = {
+        // Lists show it: the conversation changed for those who were away.
+        let taken = self.core.ownership.take_version(cell.shard);
+        let (audience, marks) = {
             let mut confirmed = cell.confirmed.write();
-            if confirmed.conversation.present() > self.core.config.receipts_max_members {
+            let member = UserId::new(&marks.user).is_ok_and(|user| confirmed.conversation.actor(&user).is_some());
+            if !member || confirmed.conversation.present() > self.core.config.receipts_max_members {
                 return Ok(());
             }
-            if let Some(known) = &mut confirmed.marks {
-                let kept = known.entry(marks.user.clone()).or_insert_with(|| marks.clone());
-                kept.delivered = kept.delivered.max(marks.delivered);
-                kept.read = kept.read.max(marks.read);
-            }
+            confirmed.version = confirmed.version.max(taken.version);
+            let kept = confirmed.marks.entry(marks.user.clone()).or_insert_with(|| marks.clone());
+            kept.delivered = kept.delivered.max(marks.delivered);
+            kept.read = kept.read.max(marks.read);
+            let marks = kept.clone();
             let others = confirmed.audience.iter().filter(|user| **user != marks.user).cloned();
-            others.collect::<Vec<_>>()
+            (others.collect::<Vec<_>>(), marks)
         };
+        drop(taken);
         let shown = client::Marks { conversation: request.conversation, marks: vec![marks] };
         self.core.fanout.publish(who.tenant.as_str(), &audience, 0, What::Marks(shown)).await;
         Ok(())
@@ -305,4 +288,35 @@ impl RoutingService {
         }
         Ok(Position { seq, ordinal, own: own_at_floor.saturating_sub(later) })
     }
+}
+
+/// The end as `user` may know it: of a former member, as they left it.
+fn end_of(cell: &Cell, name: String, user: &UserId, stable: posthorn_core::cursor::Version) -> End {
+    let confirmed = cell.confirmed.read();
+    let conversation = &confirmed.conversation;
+    let mut end = End { conversation: name, ..End::default() };
+    (end.stable_epoch, end.stable_counter) = (stable.epoch, stable.counter);
+    let Some(member) = conversation.members.get(user) else { return end };
+    let visible = conversation.visible_end(user).unwrap_or_default();
+    let mut own: Vec<Position> = conversation.recent.own(user).collect();
+    own.drain(..own.len().saturating_sub(OWN_RECENT));
+    let mut head = confirmed.head();
+    end.own = member.sent;
+    end.role = client::Role::from(member.role).into();
+    (end.visible_ordinal, end.visible_own) = (visible.ordinal, visible.own);
+    end.present = member.present;
+    end.own_recent = own.into_iter().map(mark_of).collect();
+    if member.visible.contains(head.preview_seq) {
+        end.preview.clone_from(&confirmed.preview);
+    } else {
+        head.preview_seq = 0;
+    }
+    if member.present {
+        let others = confirmed.marks.iter().filter(|(other, _)| other.as_str() != user.as_str());
+        end.marks = others.map(|(_, marks)| marks.clone()).collect();
+    } else {
+        (head.seq, head.time_ms, head.member_count) = (member.left.seq, 0, 0);
+    }
+    end.head = Some(head);
+    end
 }

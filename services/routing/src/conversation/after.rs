@@ -23,6 +23,8 @@ pub(super) struct Run {
 pub(super) struct After {
     pub runs: Vec<Run>,
     pub effects: Vec<Effect>,
+    /// The owner waits to hear that all of it was told.
+    pub owed: bool,
     pub confirmed_ms: u64,
     pub answers: Vec<(Answer<Made>, Made)>,
 }
@@ -52,7 +54,7 @@ const EFFECTS_PER_CALL: usize = 500;
 pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mut batches: mpsc::Receiver<After>) {
     let (tenant, conversation) = (String::from(&cell.key.tenant), String::from(&cell.key.conversation));
     while let Some(after) = batches.recv().await {
-        if !after.effects.is_empty() {
+        if after.owed {
             let mut effects = after.effects;
             for effect in &mut effects {
                 effect.conversation.clone_from(&conversation);

@@ -34,14 +34,15 @@ pub struct Confirmed {
     pub preview: Option<Row>,
     /// The present members' ids; rebuilt when members change.
     pub audience: Arc<Vec<String>>,
-    /// The members' marks, once asked for.
-    pub marks: Option<BTreeMap<String, client::MemberMarks>>,
+    /// The members' marks as far as they are known here, and whether the stored ones are among them.
+    pub marks: BTreeMap<String, client::MemberMarks>,
+    pub marks_filled: bool,
 }
 
 impl Confirmed {
     pub fn new(conversation: Conversation, chain: Chain, version: Version, preview: Option<Row>) -> Self {
         let audience = Arc::new(conversation.present_users().map(Into::into).collect());
-        Self { conversation, chain, version, preview, audience, marks: None }
+        Self { conversation, chain, version, preview, audience, marks: BTreeMap::new(), marks_filled: false }
     }
 
     pub fn head(&self) -> Head {

@@ -49,6 +49,9 @@ pub(super) struct Batch {
     /// (seq, duplicate, who asked)
     pub sends: Vec<(u64, bool, Answer<client::Sent>)>,
     pub made: Vec<(Answer<Made>, Made)>,
+    /// Decided on what the batch would make of the conversation: told with it.
+    pub refused_sends: Vec<(Failure, Answer<client::Sent>)>,
+    pub refused_changes: Vec<(Failure, Answer<Made>)>,
 }
 
 impl Batch {
@@ -61,12 +64,23 @@ impl Batch {
         self.entries.iter().map(|entry| &entry.row).find(|row| row.seq == seq)
     }
 
+    fn nobody_waits(&self) -> bool {
+        let refusals = self.refused_sends.len() + self.refused_changes.len();
+        self.entries.len() + self.sends.len() + self.made.len() + refusals == 0
+    }
+
     fn answer_all(self, failure: &Failure) {
         // Whoever stopped waiting needs no answer.
         for (_, _, answer) in self.sends {
             drop(answer.send(Err(failure.clone())));
         }
         for (answer, _) in self.made {
+            drop(answer.send(Err(failure.clone())));
+        }
+        for (_, answer) in self.refused_sends {
+            drop(answer.send(Err(failure.clone())));
+        }
+        for (_, answer) in self.refused_changes {
             drop(answer.send(Err(failure.clone())));
         }
     }
@@ -99,21 +113,23 @@ impl Owner {
     /// Writes what was decided and answers everybody. Without entries it is only a check: a refusal
     /// or a retry's answer rests on one, too.
     pub(super) async fn commit(&mut self, batch: Batch) {
-        if batch.entries.is_empty() && batch.sends.is_empty() && batch.made.is_empty() {
+        if batch.nobody_waits() {
             return;
         }
         let started = Instant::now();
-        let version = self.core.ownership.take_version(self.cell.shard);
+        let core = Arc::clone(&self.core);
+        let taken = core.ownership.take_version(self.cell.shard);
+        let version = taken.version;
         let effects = effects_of(&self.working, &batch.entries);
         let written = self.write_and_check(&batch, version, !effects.is_empty()).await;
         if let Err(failure) = written {
-            self.core.ownership.done(self.cell.shard, version);
+            drop(taken);
             self.give_up(batch, &failure);
             return;
         }
         self.core.metrics.append_seconds.observe(started.elapsed().as_secs_f64());
         let runs = self.confirm(&batch, version);
-        self.core.ownership.done(self.cell.shard, version);
+        drop(taken);
         self.answer(batch, runs, effects).await;
     }
 
@@ -180,14 +196,12 @@ impl Owner {
             if let Fact::Left(user) = &new.fact {
                 // Who leaves sees that they left.
                 users.push(user.into());
-                if let Some(marks) = &mut confirmed.marks {
-                    marks.remove(user.as_str());
-                }
+                confirmed.marks.remove(user.as_str());
             }
             runs.push(Run { rows: vec![new.row.clone()], audience: Arc::new(users) });
         }
         confirmed.chain = self.chain;
-        confirmed.version = version;
+        confirmed.version = confirmed.version.max(version);
         runs
     }
 
@@ -202,17 +216,21 @@ impl Owner {
             // Whoever stopped waiting needs no answer.
             drop(answer.send(self.sent(seq, duplicate, &batch).await));
         }
-        let answers = std::mem::take(&mut batch.made);
+        for (failure, answer) in batch.refused_sends {
+            drop(answer.send(Err(failure)));
+        }
+        for (failure, answer) in batch.refused_changes {
+            drop(answer.send(Err(failure)));
+        }
+        let answers = batch.made;
         if runs.is_empty() && effects.is_empty() && answers.is_empty() {
             return;
         }
-        if !effects.is_empty() {
-            if self.untold == 0 {
-                self.core.metrics.unsettled.inc();
-            }
-            self.untold += 1;
+        let owed = !effects.is_empty();
+        if owed {
+            self.owe();
         }
-        let after = After { runs, effects, confirmed_ms: self.core.clock.now_ms(), answers };
+        let after = After { runs, effects, owed, confirmed_ms: self.core.clock.now_ms(), answers };
         // The follower lives as long as this owner; a full queue makes the next append wait.
         let _ = self.after.send(after).await;
     }
@@ -270,11 +288,12 @@ fn effect_of(conversation: &Conversation, user: &UserId) -> Option<Effect> {
     Some(Effect { user: user.into(), conversation: String::new(), seq, what: Some(what) })
 }
 
-/// A tail that a load confirmed: to everybody who is a member now.
+/// A tail that a load confirmed: each entry to those who may see it.
 pub(super) fn runs_of_tail(conversation: &Conversation, tail: Vec<Row>) -> Vec<Run> {
-    if tail.is_empty() {
-        return Vec::new();
-    }
-    let audience = Arc::new(conversation.present_users().map(Into::into).collect());
-    vec![Run { rows: tail, audience }]
+    let sees = |seq: u64| -> Vec<String> {
+        let members = conversation.members.iter().filter(|(_, member)| member.visible.contains(seq));
+        members.map(|(user, _)| user.into()).collect()
+    };
+    let run = |row: Row| Run { audience: Arc::new(sees(row.seq)), rows: vec![row] };
+    tail.into_iter().map(run).collect()
 }

@@ -38,7 +38,7 @@ impl Owner {
                         batch.sends.push((seq, false, answer));
                     }
                     Ok(Pending::Duplicate(seq)) => batch.sends.push((seq, true, answer)),
-                    Err(failure) => refuse(answer, failure),
+                    Err(failure) => batch.refused_sends.push((failure, answer)),
                 }
             }
             Command::Create { draft, answer } => self.decide_create(*draft, answer, batch).await,
@@ -51,7 +51,7 @@ impl Owner {
                         }
                         batch.made.push((answer, Made { seq, duplicate: false }));
                     }
-                    Err(failure) => refuse(answer, failure),
+                    Err(failure) => batch.refused_changes.push((failure, answer)),
                 }
             }
         }
@@ -65,9 +65,13 @@ impl Owner {
         direct: Option<(UserId, UserId)>,
         batch: &mut Batch,
     ) -> Result<Pending, Failure> {
+        let mut terms = terms.clone();
         if !self.working.exists() {
             let Some(pair) = direct else { return Err(Code::NotFound.into()) };
-            self.working.expect(terms.expected.as_ref()).map_err(refused)?;
+            if terms.after_seq > 0 {
+                return Err(refused(Refusal::AfterEnd));
+            }
+            self.working.expect(terms.expected.take().as_ref()).map_err(refused)?;
             self.create_direct(&draft, pair, batch);
         }
         let author = &draft.envelope.author;
@@ -75,7 +79,7 @@ impl Owner {
         let actor =
             if as_backend { Some(posthorn_core::permissions::Actor::Backend) } else { self.working.actor(author) };
         let judged =
-            self.working.judge(actor, &draft.envelope, terms).map_err(|refusal| self.refused(refusal, author))?;
+            self.working.judge(actor, &draft.envelope, &terms).map_err(|refusal| self.refused(refusal, author))?;
         match judged {
             Verdict::Append => Ok(Pending::New(Box::new(draft))),
             Verdict::Duplicate(seq) => Ok(Pending::Duplicate(seq)),
@@ -155,11 +159,13 @@ impl Owner {
         });
         match same {
             Ok(first) if first.message_id != draft.envelope.message_id || first.author != draft.envelope.author => {
-                refuse(answer, Code::AlreadyExists.into());
+                batch.refused_changes.push((Code::AlreadyExists.into(), answer));
             }
-            Ok(first) if first.body_hash != draft.envelope.body_hash => refuse(answer, Code::MessageIdReused.into()),
+            Ok(first) if first.body_hash != draft.envelope.body_hash => {
+                batch.refused_changes.push((Code::MessageIdReused.into(), answer));
+            }
             Ok(_) => batch.made.push((answer, Made { seq: 1, duplicate: true })),
-            Err(failure) => refuse(answer, failure),
+            Err(failure) => batch.refused_changes.push((failure, answer)),
         }
     }
 
@@ -230,9 +236,4 @@ impl Owner {
             generation: self.core.generation,
         })
     }
-}
-
-fn refuse<T>(answer: Answer<T>, failure: Failure) {
-    // Whoever stopped waiting needs no answer.
-    drop(answer.send(Err(failure)));
 }

@@ -140,7 +140,8 @@ async fn rewrite(core: &Core, key: &ConversationKey, loaded: &mut Loaded, tail: 
             loaded.preview = Some(row.clone());
         }
     }
-    let version = core.ownership.take_version(key.shard());
+    let taken = core.ownership.take_version(key.shard());
+    let version = taken.version;
     let request = AppendRowsRequest {
         tenant: (&key.tenant).into(),
         conversation: (&key.conversation).into(),
@@ -150,13 +151,8 @@ async fn rewrite(core: &Core, key: &ConversationKey, loaded: &mut Loaded, tail: 
         members: member_rows(&loaded.conversation, &touched),
         effects: true,
     };
-    let written = async {
-        call(core.storage.clone().append(request)).await?;
-        core.checker.active().await
-    }
-    .await;
-    core.ownership.done(key.shard(), version);
-    written?;
+    call(core.storage.clone().append(request)).await?;
+    core.checker.active().await?;
     loaded.version = version;
     loaded.tail = rows;
     Ok(())

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use posthorn_clock::sleep;
 use posthorn_core::{Chain, ConversationKey, Number, conversation::Conversation};
 use posthorn_errors::{Code, Failure};
-use posthorn_proto::internal::{SettleRequest, Settlement};
+use posthorn_proto::internal::{JournalRow, NoteRequest, SettleRequest, Settlement};
 use tokio::sync::{mpsc, oneshot};
 
 use parking_lot::RwLock;
@@ -34,7 +34,13 @@ pub(super) struct Owner {
     /// Batches whose effects were not told yet; while some are, the journal names the conversation.
     pub untold: usize,
     told: Arc<Told>,
+    /// Until the next try to load a broken one.
+    retry: Duration,
 }
+
+/// Between tries to load a conversation whose append is ambiguous.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
 
 /// A conversation that does not exist leaves the memory soon: asking for one costs little.
 const IDLE_EMPTY: Duration = Duration::from_secs(2);
@@ -59,6 +65,7 @@ pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<C
         broken: false,
         untold: 0,
         told: Arc::clone(&told),
+        retry: RETRY_MIN,
     };
     if named {
         owner.tell_again(tail).await;
@@ -73,18 +80,26 @@ pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<C
     core.metrics.conversations.inc();
     let stopping = core.tasks.stopping();
     core.clone().tasks.background("owner", async move {
+        // However the owner ends: a slot without one would refuse everything.
+        let _forget = Forget(Arc::clone(&owner.core), owner.cell.key.clone());
         tokio::select! {
             () = owner.run(rx) => {}
             () = stopping.cancelled() => {}
         }
-        let (core, key) = (Arc::clone(&owner.core), owner.cell.key.clone());
         // The next owner must not overtake what this one still has to publish.
         drop(owner);
         let _ = ended.await;
-        core.conversations.forget(&key);
-        core.metrics.conversations.dec();
     });
     Ok(cell)
+}
+
+struct Forget(Arc<Core>, ConversationKey);
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        self.0.conversations.forget(&self.1);
+        self.0.metrics.conversations.dec();
+    }
 }
 
 impl Owner {
@@ -102,7 +117,14 @@ impl Owner {
                 }
                 () = self.told.notify.notified() => {}
                 // Closed and drained: `recv_many` returns 0 then.
-                () = sleep(idle), if self.untold == 0 => commands.close(),
+                () = sleep(idle), if self.untold == 0 && !self.broken => commands.close(),
+                // Somebody may wait for what was stored and never shown.
+                () = sleep(self.retry), if self.broken => {
+                    if let Err(failure) = self.reload().await {
+                        tracing::warn!(%failure, "a conversation cannot be loaded again yet");
+                        self.retry = (self.retry * 2).min(RETRY_MAX);
+                    }
+                }
             }
             self.settle().await;
         }
@@ -153,30 +175,45 @@ impl Owner {
 
     /// After an append whose outcome is unknown: what the store has under a new number is the truth.
     pub async fn reload(&mut self) -> Result<(), Failure> {
+        let core = Arc::clone(&self.core);
         let at_least = self.cell.confirmed.read().conversation.end.seq;
-        let loaded = load(&self.core, &self.cell.key, true, at_least).await?;
+        // Durable behind the append in doubt, in the same queue: when this is answered, that is decided.
+        let (tenant, conversation) = (String::from(&self.cell.key.tenant), String::from(&self.cell.key.conversation));
+        let rows = vec![JournalRow { tenant, conversation }];
+        call(core.storage.clone().note(NoteRequest { instance: core.ownership.instance.clone(), rows })).await?;
+        // What it stored becomes visible now, and under a version that no cursor has passed.
+        let taken = core.ownership.take_version(self.cell.shard);
+        let loaded = load(&core, &self.cell.key, true, at_least).await?;
         let Loaded { conversation, chain, version, preview, number, .. } = loaded;
+        core.checker.active().await?;
         let tail = self.newly_confirmed(at_least, conversation.end.seq).await?;
         {
             let mut confirmed = self.cell.confirmed.write();
-            let marks = confirmed.marks.take();
-            *confirmed = Confirmed::new(conversation.clone(), chain, version, preview);
-            confirmed.marks = marks;
+            let marks = (std::mem::take(&mut confirmed.marks), confirmed.marks_filled);
+            *confirmed = Confirmed::new(conversation.clone(), chain, version.max(taken.version), preview);
+            (confirmed.marks, confirmed.marks_filled) = marks;
         }
+        drop(taken);
+        self.retry = RETRY_MIN;
         (self.working, self.chain, self.number, self.broken) = (conversation, chain, number, false);
         self.tell_again(tail).await;
         Ok(())
+    }
+
+    /// One more batch whose effects have to be told before the journal lets the conversation go.
+    pub(super) fn owe(&mut self) {
+        if self.untold == 0 {
+            self.core.metrics.unsettled.inc();
+        }
+        self.untold += 1;
     }
 
     /// Everybody's registers, and the entries that may never have been shown.
     async fn tell_again(&mut self, tail: Vec<posthorn_proto::internal::Row>) {
         let effects = effects_of_all(&self.working);
         let runs = runs_of_tail(&self.working, tail);
-        if self.untold == 0 {
-            self.core.metrics.unsettled.inc();
-        }
-        self.untold += 1;
-        let after = After { runs, effects, confirmed_ms: self.core.clock.now_ms(), answers: Vec::new() };
+        self.owe();
+        let after = After { runs, effects, owed: true, confirmed_ms: self.core.clock.now_ms(), answers: Vec::new() };
         // The follower lives as long as this owner.
         let _ = self.after.send(after).await;
     }

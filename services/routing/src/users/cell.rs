@@ -1,6 +1,13 @@
 //! A user's registers: loaded once, written through, one change at a time.
 
-use std::{collections::BTreeMap, collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use posthorn_clock::{Instant, sleep};
@@ -17,13 +24,15 @@ use tokio::sync::OnceCell;
 
 use crate::service::Core;
 
-type Registers = BTreeMap<String, RegisterRecord>;
+pub(super) type Registers = BTreeMap<String, RegisterRecord>;
 
 pub struct UserCell {
     pub key: UserKey,
     /// Held across the write: changes of one user go one after the other.
     pub registers: tokio::sync::Mutex<Registers>,
     used: Mutex<Instant>,
+    /// A write is ambiguous: memory may be older than the store.
+    stale: AtomicBool,
 }
 
 #[derive(Default)]
@@ -56,14 +65,31 @@ impl Users {
 }
 
 async fn load(core: &Core, key: &UserKey) -> Result<Arc<UserCell>, Failure> {
+    let registers = tokio::sync::Mutex::new(read(core, key).await?);
+    let (used, stale) = (Mutex::new(Instant::now()), AtomicBool::new(false));
+    Ok(Arc::new(UserCell { key: key.clone(), registers, used, stale }))
+}
+
+async fn read(core: &Core, key: &UserKey) -> Result<Registers, Failure> {
     let request = RegistersRequest { tenant: (&key.tenant).into(), user: (&key.user).into() };
     let rows = call(core.storage.clone().registers(request)).await?.registers;
-    let registers = rows.into_iter().filter_map(|row| Some((row.conversation, row.record?))).collect();
-    let (registers, used) = (tokio::sync::Mutex::new(registers), Mutex::new(Instant::now()));
-    Ok(Arc::new(UserCell { key: key.clone(), registers, used }))
+    Ok(rows.into_iter().filter_map(|row| Some((row.conversation, row.record?))).collect())
 }
 
 impl UserCell {
+    /// The registers, as the store has them. After an ambiguous write what differs is written again,
+    /// under a version that no cursor has passed.
+    pub async fn lock(&self, core: &Core) -> Result<tokio::sync::MutexGuard<'_, Registers>, Failure> {
+        let mut registers = self.registers.lock().await;
+        if self.stale.load(Ordering::Relaxed) {
+            let stored = read(core, &self.key).await?;
+            let changed = stored.into_iter().filter(|(name, record)| registers.get(name) != Some(record)).collect();
+            self.write(core, &mut registers, changed).await?;
+            self.stale.store(false, Ordering::Relaxed);
+        }
+        Ok(registers)
+    }
+
     /// Writes the records under the shard's next version, then shows them.
     pub async fn write(
         &self,
@@ -74,8 +100,8 @@ impl UserCell {
         if changed.is_empty() {
             return Ok(());
         }
-        let shard = self.key.shard();
-        let version = core.ownership.take_version(shard);
+        let taken = core.ownership.take_version(self.key.shard());
+        let version = taken.version;
         for (_, record) in &mut changed {
             (record.version_epoch, record.version_counter) = (version.epoch, version.counter);
         }
@@ -87,16 +113,18 @@ impl UserCell {
             user: (&self.key.user).into(),
             registers: rows.collect(),
         };
-        let written = call(core.storage.clone().write_registers(request)).await;
-        core.ownership.done(shard, version);
-        written?;
+        if let Err(failure) = call(core.storage.clone().write_registers(request)).await {
+            // It may be there all the same, under a version that cursors have passed.
+            self.stale.store(failure.code != Code::StoreFull, Ordering::Relaxed);
+            return Err(failure);
+        }
         registers.extend(changed);
         Ok(())
     }
 
     /// What conversations did to this user; idempotent by (conversation, seq).
     pub async fn told(&self, core: &Core, effects: Vec<Effect>) -> Result<(), Failure> {
-        let mut registers = self.registers.lock().await;
+        let mut registers = self.lock(core).await?;
         let mut changed: BTreeMap<String, RegisterRecord> = BTreeMap::new();
         for effect in effects {
             let now = changed.get(&effect.conversation).or_else(|| registers.get(&effect.conversation));

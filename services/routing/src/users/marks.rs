@@ -4,7 +4,9 @@ use posthorn_core::{recent::Position, unread::unread};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client,
-    internal::{Caller, MarkReply, MarkRequest, PositionReply, PositionRequest, ReceiptRequest, RegisterRecord},
+    internal::{
+        Caller, MarkAt, MarkReply, MarkRequest, PositionReply, PositionRequest, ReceiptRequest, RegisterRecord,
+    },
 };
 
 use super::UserCell;
@@ -23,9 +25,16 @@ impl UserCell {
         let MarkRequest { caller, conversation, delivered, read } = request;
         let caller = caller.unwrap_or_default();
         let connection = caller.connection;
+        // Marks only grow: what does not is not worth a look at the log.
+        let (delivered, read) = {
+            let registers = self.lock(core).await?;
+            let known = registers.get(&conversation).cloned().unwrap_or_default();
+            let grows = |mark: Option<&MarkAt>, to| if to > position_of(mark).seq { to } else { 0 };
+            (grows(known.delivered.as_ref(), delivered), grows(known.read.as_ref(), read))
+        };
         let asked = PositionRequest { caller: Some(caller), conversation: conversation.clone(), delivered, read };
         let at: PositionReply = call(core.peers.clone().position(asked)).await?;
-        let mut registers = self.registers.lock().await;
+        let mut registers = self.lock(core).await?;
         let mut record = registers.get(&conversation).cloned().unwrap_or_default();
         let read_moved = grow(&mut record.read, position_of(at.read.as_ref()));
         let read_now = position_of(record.read.as_ref());
@@ -71,7 +80,7 @@ impl UserCell {
         caller: &Caller,
         set: client::SetRegisters,
     ) -> Result<client::Registers, Failure> {
-        let mut registers = self.registers.lock().await;
+        let mut registers = self.lock(core).await?;
         let known = registers.get(&set.conversation).ok_or_else(|| Failure::plain(Code::NotFound))?;
         let mut record = known.clone();
         for (field, value) in [

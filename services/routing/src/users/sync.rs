@@ -55,7 +55,7 @@ impl UserCell {
         // Before the registers and the ends: what changes meanwhile comes again with the next sync.
         let own_shard = self.key.shard();
         let own_version = core.ownership.stable(own_shard);
-        let registers: BTreeMap<String, RegisterRecord> = self.registers.lock().await.clone();
+        let registers: BTreeMap<String, RegisterRecord> = self.lock(core).await?.clone();
         let (listed, mut until) = self.list(core, registers, since.as_ref()).await?;
         let entry = until.shards.entry(own_shard).or_insert(own_version);
         *entry = (*entry).min(own_version);
@@ -101,9 +101,16 @@ impl UserCell {
                 conversations: chunk.to_vec(),
             };
             for end in call(core.peers.clone().ends(request)).await?.ends {
-                let (Some(record), Some(head)) = (registers.remove(&end.conversation), end.head.as_ref()) else {
+                let (Some(mut record), Some(head)) = (registers.remove(&end.conversation), end.head.as_ref()) else {
                     continue;
                 };
+                if !end.present {
+                    // Their register may not have been told yet.
+                    record.removed = true;
+                    for range in record.visible.iter_mut().filter(|range| range.to == 0) {
+                        range.to = head.seq;
+                    }
+                }
                 let shard = self.shard_of(&end.conversation)?;
                 let stable = Version { epoch: end.stable_epoch, counter: end.stable_counter };
                 let kept = until.shards.entry(shard).or_insert(stable);
