@@ -207,10 +207,11 @@ impl Engine {
     /// A cursor counts when what it covers was given to the application.
     fn settle_cursor(&mut self) {
         let filling = matches!(&self.phase, Phase::Live(live) if live.filling > 0);
-        if !filling && !self.timelines.has_holes() {
-            if let Some(cursor) = self.next_cursor.take() {
-                self.cursor = cursor;
-            }
+        if !filling
+            && !self.timelines.has_holes()
+            && let Some(cursor) = self.next_cursor.take()
+        {
+            self.cursor = cursor;
         }
     }
 

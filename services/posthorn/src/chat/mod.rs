@@ -31,6 +31,8 @@ const MAX_EVENTS: usize = 256;
 /// At the end of the input, for what was sent and for what is still coming, s.
 const LAST_WORDS_S: u64 = 10;
 const TOKEN_TTL_S: u64 = 3_600;
+/// Before the first line of input is taken, s.
+const FIRST_SYNC_S: u64 = 10;
 /// Conversations that `/list` shows.
 const MAX_LISTED: usize = 50;
 
@@ -93,7 +95,8 @@ async fn tokens(args: &ChatArgs) -> Result<Arc<dyn TokenSource>> {
 /// Runs until the input ends, `/quit`, or the server says not to come back.
 pub async fn run(args: ChatArgs) -> Result<ExitCode> {
     let tasks = Tasks::new();
-    let (sink, mut events) = Sink::channel(MAX_EVENTS);
+    let (sink, events) = Sink::channel(MAX_EVENTS);
+    let (told, states) = mpsc::channel(MAX_EVENTS);
     let deps = ClientDeps {
         clock: Clock::system(),
         tasks: tasks.clone(),
@@ -109,51 +112,42 @@ pub async fn run(args: ChatArgs) -> Result<ExitCode> {
         place: Place::None,
         listed: Vec::new(),
         leaving: CancellationToken::new(),
+        told: Some(told),
+        states,
+        events,
+        ended: false,
     };
-    let (told, mut states) = mpsc::channel(MAX_EVENTS);
+    // What is open, and what there is, is known with the first sync.
+    chat.receive(Duration::from_secs(FIRST_SYNC_S), true).await;
     match (args.open, args.to) {
-        (Some(conversation), _) => chat.input(Input::Open(conversation), &told, &mut events).await,
-        (None, Some(user)) => chat.input(Input::To(user), &told, &mut events).await,
+        (Some(conversation), _) => chat.input(Input::Open(conversation)).await,
+        (None, Some(user)) => chat.input(Input::To(user)).await,
         (None, None) => true,
     };
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut failed = false;
-    loop {
+    while !chat.ended {
         tokio::select! {
             line = lines.next_line() => {
                 let Some(line) = line? else { break };
-                if !chat.input(parse(&line), &told, &mut events).await {
+                if !chat.input(parse(&line)).await {
                     break;
                 }
             }
-            Some(event) = events.recv() => {
-                failed = matches!(event, Event::State(ConnectionState::Disconnected { .. }));
-                chat.show(event).await;
-                if failed {
-                    break;
-                }
-            }
-            Some(state) = states.recv() => show_state(&state),
+            Some(event) = chat.events.recv() => chat.show(event).await,
+            Some(state) = chat.states.recv() => chat.show_state(&state),
         }
     }
-    drop(told);
-    chat.last_words(&mut states).await;
+    chat.last_words().await;
     chat.client.close().await;
     tasks.stop();
     tasks.ended(Duration::from_secs(1)).await;
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if chat.ended { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn say(line: impl std::fmt::Display) {
     let mut out = std::io::stdout().lock();
     // A reader that went away ends the program at its next read of the input.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
-fn show_state(state: &SendState) {
-    if let Some(line) = render::sending(state) {
-        say(line);
-    }
 }
 
 /// What is open.
@@ -172,6 +166,12 @@ struct Chat {
     /// Latest first.
     listed: Vec<posthorn_client::proto::Conversation>,
     leaving: CancellationToken,
+    /// How far own messages came; none is followed any more without the sender.
+    told: Option<States>,
+    states: mpsc::Receiver<SendState>,
+    events: mpsc::Receiver<Event>,
+    /// The client will not come back.
+    ended: bool,
 }
 
 type States = mpsc::Sender<SendState>;
@@ -184,11 +184,42 @@ impl Chat {
         }
     }
 
+    fn show_state(&mut self, state: &SendState) {
+        if let Some(line) = render::sending(state) {
+            say(line);
+        }
+        // The first message made the direct conversation.
+        if let (Place::To(_), Some(stored)) = (&self.place, state.stored()) {
+            self.place = Place::Conversation(stored.conversation.clone());
+        }
+    }
+
+    /// Shows what comes for so long, or until a sync is complete.
+    async fn receive(&mut self, limit: Duration, until_synced: bool) {
+        let _ = timeout(limit, async {
+            while !self.ended {
+                tokio::select! {
+                    Some(event) = self.events.recv() => {
+                        let synced = matches!(event, Event::Synced { .. });
+                        self.show(event).await;
+                        if synced && until_synced {
+                            return;
+                        }
+                    }
+                    Some(state) = self.states.recv() => self.show_state(&state),
+                    else => return,
+                }
+            }
+        })
+        .await;
+    }
+
     async fn show(&mut self, event: Event) {
         for line in render::event(&event, self.open()) {
             say(line);
         }
         match event {
+            Event::State(ConnectionState::Disconnected { .. }) => self.ended = true,
             Event::Conversation(conversation) => self.note(*conversation),
             Event::Entries { conversation, entries } => {
                 let read = entries.last().map_or(0, |entry| entry.seq);
@@ -221,7 +252,7 @@ impl Chat {
     }
 
     /// False: the end was asked for.
-    async fn input(&mut self, input: Input, told: &States, events: &mut mpsc::Receiver<Event>) -> bool {
+    async fn input(&mut self, input: Input) -> bool {
         let done = match input {
             Input::Nothing => Ok(()),
             Input::Quit => return false,
@@ -234,16 +265,11 @@ impl Chat {
                 Ok(())
             }
             Input::Wait(seconds) => {
-                let _ = timeout(Duration::from_secs(seconds), async {
-                    while let Some(event) = events.recv().await {
-                        self.show(event).await;
-                    }
-                })
-                .await;
+                self.receive(Duration::from_secs(seconds), false).await;
                 Ok(())
             }
-            Input::Say(text) => self.send(text, Style::Unspecified, told).await,
-            Input::Action(text) => self.send(text, Style::Action, told).await,
+            Input::Say(text) => self.send(text, Style::Unspecified).await,
+            Input::Action(text) => self.send(text, Style::Action).await,
             Input::List => {
                 self.listed.iter().for_each(|conversation| say(render::listed(conversation)));
                 Ok(())
@@ -276,7 +302,7 @@ impl Chat {
         }
     }
 
-    async fn send(&mut self, text: String, style: Style, told: &States) -> Result<(), ClientError> {
+    async fn send(&mut self, text: String, style: Style) -> Result<(), ClientError> {
         let (conversation, to) = match &self.place {
             Place::None => {
                 say("-- nothing is open: /open CONVERSATION or /to USER");
@@ -287,7 +313,9 @@ impl Chat {
         };
         let body = Body { text, style: style.into(), ..Body::default() };
         let sending = self.client.send(Outgoing { conversation, to, body, ..Outgoing::default() }).await?;
-        self.tasks.background("chat_send", follow(sending, told.clone(), self.leaving.clone()));
+        if let Some(told) = self.told.clone() {
+            self.tasks.background("chat_send", follow(sending, told, self.leaving.clone()));
+        }
         Ok(())
     }
 
@@ -337,14 +365,22 @@ impl Chat {
     }
 
     /// What was sent is not left behind.
-    async fn last_words(&self, states: &mut mpsc::Receiver<SendState>) {
+    async fn last_words(&mut self) {
+        self.told = None;
         self.leaving.cancel();
-        let settled = async {
-            while let Some(state) = states.recv().await {
-                show_state(&state);
+        let _ = timeout(Duration::from_secs(LAST_WORDS_S), async {
+            loop {
+                tokio::select! {
+                    state = self.states.recv() => match state {
+                        Some(state) => self.show_state(&state),
+                        None => return,
+                    },
+                    // Unread, it would stop the client from reading the acknowledgements.
+                    Some(event) = self.events.recv() => self.show(event).await,
+                }
             }
-        };
-        let _ = timeout(Duration::from_secs(LAST_WORDS_S), settled).await;
+        })
+        .await;
     }
 }
 

@@ -17,7 +17,7 @@ mod progress;
 mod report;
 mod run_state;
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -59,7 +59,7 @@ pub struct ReplayArgs {
     /// Keep the run in this file, and go on with the run that it holds
     #[arg(long, value_name = "STATE")]
     resume: Option<PathBuf>,
-    /// A JSON line a second on stderr
+    /// A JSON line a second on stderr; a bar where that is a terminal
     #[arg(long)]
     progress: bool,
     /// One JSON object at the end, on stdout
@@ -113,7 +113,7 @@ pub async fn run(args: ReplayArgs) -> Result<ExitCode> {
     if let Some(path) = &args.resume {
         RunState { acked: report.acked, ..prepared.state.clone() }.save(path)?;
     }
-    if args.progress {
+    if args.progress && !std::io::stderr().is_terminal() {
         eprintln!("{}", serde_json::json!({"acked": report.acked, "messages": report.messages}));
     }
     if args.json {

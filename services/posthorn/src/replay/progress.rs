@@ -10,7 +10,8 @@ use super::{ledger::Ledger, run_state::RunState};
 
 /// Runs until it is dropped.
 pub async fn follow(ledger: &Ledger, messages: u64, lines: bool, mut state: RunState, path: Option<&Path>) {
-    let bar = (!lines && std::io::stderr().is_terminal()).then(|| bar(messages));
+    let terminal = std::io::stderr().is_terminal();
+    let (lines, bar) = (lines && !terminal, terminal.then(|| bar(messages)));
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
