@@ -26,11 +26,22 @@ pub enum Kind {
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
-    Send { conversation: String, id: String, seq: u64 },
+    Send {
+        conversation: String,
+        id: String,
+        seq: u64,
+    },
     /// Behind the client library: ascending, each once.
-    Receive { conversation: String, seq: u64, id: String },
+    Receive {
+        conversation: String,
+        seq: u64,
+        id: String,
+    },
     /// The whole log, at the end.
-    Read { conversation: String, ids: Vec<(u64, String)> },
+    Read {
+        conversation: String,
+        ids: Vec<(u64, String)>,
+    },
     Crash,
     Restart,
     Connected,

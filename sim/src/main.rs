@@ -1,5 +1,8 @@
 //! `posthorn-sim --seeds N [--from S]`: one run per seed, each deterministic; ends with one line of
 //! JSON, and with an error if any history breaks a rule.
+//!
+//! Every seed runs in a process of its own: the runtime numbers its tasks per process, and the order
+//! in which a crash ends them follows these numbers.
 
 mod check;
 mod history;
@@ -8,10 +11,11 @@ mod person;
 mod scenario;
 mod server;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
+use anyhow::{Context, Result};
 use clap::Parser;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 #[derive(Parser)]
 struct Args {
@@ -21,40 +25,70 @@ struct Args {
     /// The first of them
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// Print the history of each seed
-    #[arg(long)]
-    history: bool,
+    /// Run this seed in this process, and print its history before its report
+    #[arg(long, conflicts_with_all = ["seeds", "from"])]
+    seed: Option<u64>,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+/// The last line.
+#[derive(Default, Serialize, Deserialize)]
+struct Report {
+    seeds: u64,
+    operations: u64,
+    acked: u64,
+    histories_checked: u64,
+    faults_by_kind: Faults,
+    violations: Vec<String>,
+    first_failing_seed: Option<u64>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Faults {
+    crash: u64,
+}
+
+fn main() -> Result<ExitCode> {
     let args = Args::parse();
-    let (mut operations, mut acked, mut crashes, mut violations, mut first) = (0, 0, 0, 0, None);
-    for seed in args.from..args.from + args.seeds {
-        let outcome = scenario::run(seed)?;
-        let counts = outcome.counts();
-        operations += counts.0;
-        acked += counts.1;
-        crashes += outcome.crashes;
-        violations += outcome.violations.len();
-        if !outcome.violations.is_empty() {
-            first.get_or_insert(outcome.seed);
-            for violation in &outcome.violations {
-                eprintln!("seed {seed}: {violation}");
-            }
-        }
-        if args.history {
-            print!("{}", outcome.history.lines());
-        }
+    let report = match args.seed {
+        Some(seed) => one(seed)?,
+        None => many(args.from, args.seeds)?,
+    };
+    println!("{}", serde_json::to_string(&report)?);
+    Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn one(seed: u64) -> Result<Report> {
+    let outcome = scenario::run(seed)?;
+    print!("{}", outcome.history.lines());
+    let (operations, acked) = outcome.counts();
+    Ok(Report {
+        seeds: 1,
+        operations,
+        acked,
+        histories_checked: 1,
+        faults_by_kind: Faults { crash: outcome.crashes },
+        first_failing_seed: (!outcome.violations.is_empty()).then_some(seed),
+        violations: outcome.violations,
+    })
+}
+
+fn many(from: u64, seeds: u64) -> Result<Report> {
+    let program = std::env::current_exe()?;
+    let mut total = Report { seeds, ..Report::default() };
+    for seed in from..from + seeds {
+        let output = Command::new(&program).args(["--seed", &seed.to_string()]).output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let last = text
+            .lines()
+            .last()
+            .with_context(|| format!("seed {seed} printed no report: {}", String::from_utf8_lossy(&output.stderr)))?;
+        let report: Report = serde_json::from_str(last).with_context(|| format!("seed {seed}: {last}"))?;
+        total.operations += report.operations;
+        total.acked += report.acked;
+        total.histories_checked += 1;
+        total.faults_by_kind.crash += report.faults_by_kind.crash;
+        total.first_failing_seed = total.first_failing_seed.or(report.first_failing_seed);
+        total.violations.extend(report.violations.into_iter().map(|violation| format!("seed {seed}: {violation}")));
     }
-    let report = json!({
-        "seeds": args.seeds,
-        "operations": operations,
-        "acked": acked,
-        "histories_checked": args.seeds,
-        "faults_by_kind": { "crash": crashes },
-        "violations": violations,
-        "first_failing_seed": first,
-    });
-    println!("{report}");
-    Ok(if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(total)
 }

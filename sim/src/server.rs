@@ -1,6 +1,12 @@
 //! The node under simulation: all services on memory drivers whose syncs take time and can be lost.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use posthorn_clock::Clock;
@@ -34,6 +40,8 @@ struct Inner {
     disk: RefCell<Option<Arc<MemoryStore>>>,
     starts: RefCell<u64>,
     tokens: RefCell<BTreeMap<String, String>>,
+    /// The power was cut, and the disk has not lost its unsynced writes yet.
+    cut: Cell<bool>,
     power: Notify,
 }
 
@@ -46,6 +54,7 @@ impl World {
             disk: RefCell::default(),
             starts: RefCell::default(),
             tokens: RefCell::default(),
+            cut: Cell::new(false),
             power: Notify::new(),
         }))
     }
@@ -56,7 +65,17 @@ impl World {
 
     /// At its next step the server's disk keeps only what was synced. The host is crashed after it.
     pub fn cut_power(&self) {
-        self.0.power.notify_one();
+        self.0.cut.set(true);
+        // Only who waits already: a server that is still starting finds out when it starts again.
+        self.0.power.notify_waiters();
+    }
+
+    /// What a cut leaves of the disk.
+    fn lose_unsynced(&self) {
+        if self.0.cut.take() {
+            let mut disk = self.0.disk.borrow_mut();
+            *disk = disk.take().map(|store| store.crash());
+        }
     }
 
     /// The clock of a process: the simulation's time, and entropy of its own.
@@ -74,6 +93,7 @@ impl World {
             *starts
         };
         let clock = self.clock(start << 32);
+        self.lose_unsynced();
         let disk = self.0.disk.borrow().clone();
         let store = disk.unwrap_or_else(|| {
             MemoryStore::with_options(clock.clone(), MemoryOptions { sync: SYNC, ..MemoryOptions::default() })
@@ -89,7 +109,7 @@ impl World {
             clock,
             metrics: Metrics::default(),
             topology: Topology::Local,
-            engines: Engines::over(Arc::clone(&store)),
+            engines: Engines::over(store),
             pages: axum::Router::new(),
         };
         let node = Node::start(config, parts).await?;
@@ -97,7 +117,7 @@ impl World {
             self.provision(&node).await?;
         }
         self.0.power.notified().await;
-        *self.0.disk.borrow_mut() = Some(store.crash());
+        self.lose_unsynced();
         std::future::pending().await
     }
 
