@@ -52,7 +52,7 @@ fn run(words: &[&str]) -> Result<bool> {
     match words {
         ["test", skipped @ ..] => test::run(&root, &skips(skipped)?),
         ["lint"] => lint::run(&root),
-        ["sim", rest @ ..] => pass(&root, &["--manifest-path", "sim/Cargo.toml", "--target-dir", "target"], rest),
+        ["sim", rest @ ..] => pass(&root.join("sim"), &["--target-dir", "../target"], rest),
         ["bench", rest @ ..] => pass(&root, &["--package", "posthorn"], &[&["bench"], rest].concat()),
         ["tidy"] => tidy::run(&root),
         ["codegen"] => generated::code(&root, false),
@@ -79,8 +79,8 @@ fn skips<'a>(words: &[&'a str]) -> Result<Vec<&'a str>> {
 }
 
 /// Builds a program for release and hands the arguments on to it.
-fn pass(root: &Path, which: &[&str], args: &[&str]) -> Result<bool> {
-    let mut cargo = test::cargo(root, "run");
+fn pass(dir: &Path, which: &[&str], args: &[&str]) -> Result<bool> {
+    let mut cargo = test::cargo(dir, "run");
     cargo.arg("--release").args(which).arg("--").args(args);
     Ok(cargo.status()?.success())
 }
