@@ -75,7 +75,8 @@ impl World {
         visibility: client::Visibility,
         members: &[(String, client::Role)],
     ) -> Result<u64, Failure> {
-        let membership = |(user, role): &(String, client::Role)| client::Membership { user: user.clone(), role: (*role).into() };
+        let membership =
+            |(user, role): &(String, client::Role)| client::Membership { user: user.clone(), role: (*role).into() };
         let request = client::CreateConversation {
             conversation: conversation.into(),
             visibility: visibility.into(),
@@ -108,12 +109,25 @@ impl World {
         answers.into_iter().next().expect("one answer")
     }
 
-    async fn change(&self, by: Option<&str>, conversation: &str, op: Op, user: &str, role: client::Role) -> Result<u64, Failure> {
+    async fn change(
+        &self,
+        by: Option<&str>,
+        conversation: &str,
+        op: Op,
+        user: &str,
+        role: client::Role,
+    ) -> Result<u64, Failure> {
         let changes = vec![change(op, user, role)];
         self.node().gateway().change_members(&caller(by), conversation, changes).await.map(|changed| changed.seq)
     }
 
-    pub async fn add(&self, by: Option<&str>, conversation: &str, user: &str, role: client::Role) -> Result<u64, Failure> {
+    pub async fn add(
+        &self,
+        by: Option<&str>,
+        conversation: &str,
+        user: &str,
+        role: client::Role,
+    ) -> Result<u64, Failure> {
         self.change(by, conversation, Op::Add, user, role).await
     }
 
@@ -126,13 +140,15 @@ impl World {
     }
 
     pub async fn mark(&self, user: &str, conversation: &str, read: u64) -> Result<MarkReply, Failure> {
-        let request = MarkRequest { caller: Some(caller(Some(user))), conversation: conversation.into(), delivered: 0, read };
+        let request =
+            MarkRequest { caller: Some(caller(Some(user))), conversation: conversation.into(), delivered: 0, read };
         let reply = self.node().clients().routing.clone().mark(request).await;
         reply.map(tonic::Response::into_inner).map_err(|status| posthorn_errors::failure_of(&status))
     }
 
     pub async fn sync(&self, user: &str, cursor: &str) -> SyncPage {
-        let request = SyncRequest { caller: Some(caller(Some(user))), cursor: cursor.into(), limit: 100, page: String::new() };
+        let request =
+            SyncRequest { caller: Some(caller(Some(user))), cursor: cursor.into(), limit: 100, page: String::new() };
         let reply = self.node().clients().routing.clone().sync(request).await.expect("a sync");
         reply.into_inner().page.expect("a page")
     }
@@ -156,5 +172,4 @@ impl World {
         };
         self.node().gateway().history(&caller(Some(user)), request).await
     }
-
 }

@@ -8,16 +8,42 @@ pub const USERS: User = 4;
 
 #[derive(Clone, Debug)]
 pub enum Op {
-    Send { user: User },
+    Send {
+        user: User,
+    },
     /// The nth message again, as a retry; with another body it must be refused.
-    Retry { nth: usize, other_body: bool },
-    Add { by: Option<User>, user: User, role: Role },
-    Remove { by: Option<User>, user: User },
-    Leave { user: User },
-    Mark { user: User, seq: u64 },
+    Retry {
+        nth: usize,
+        other_body: bool,
+    },
+    Add {
+        by: Option<User>,
+        user: User,
+        role: Role,
+    },
+    Remove {
+        by: Option<User>,
+        user: User,
+    },
+    Leave {
+        user: User,
+    },
+    Mark {
+        user: User,
+        seq: u64,
+    },
     /// A device asks for what changed since it last did.
-    Sync { user: User, device: usize },
-    History { user: User, from: u64, limit: u64, backwards: bool, messages: bool },
+    Sync {
+        user: User,
+        device: usize,
+    },
+    History {
+        user: User,
+        from: u64,
+        limit: u64,
+        backwards: bool,
+        messages: bool,
+    },
     /// The routing instance goes away; another takes over from the store alone.
     Restart,
 }
