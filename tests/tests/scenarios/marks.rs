@@ -40,9 +40,9 @@ async fn marks_reach_the_sender_and_the_other_devices(cluster: &Cluster) -> Resu
     let (group, seq) = (sent.conversation, sent.seq);
 
     let marked = ask!(phone, Mark { conversation: group.clone(), delivered: seq } => Marked);
-    // Who joins has read up to there.
-    ensure!((marked.delivered, marked.read, marked.unread) == (seq, 1, 1), "{marked:?}");
-    ensure!(marks_of(&mut ann, "ben", 1).await?.delivered == seq);
+    // Who joins has read up to there; the mark may be quicker than the news of the join.
+    ensure!(marked.delivered == seq && marked.read <= 1 && marked.unread == 1, "{marked:?}");
+    ensure!(marks_of(&mut ann, "ben", marked.read).await?.delivered == seq);
     let marked = ask!(phone, Mark { conversation: group.clone(), read: seq } => Marked);
     ensure!((marked.delivered, marked.read, marked.unread) == (seq, seq, 0), "{marked:?}");
     marks_of(&mut ann, "ben", seq).await?;
