@@ -24,7 +24,10 @@ struct Inner {
 enum Source {
     System,
     /// `start_ms` at the moment of creation, then as tokio's clock runs.
-    Simulated { start_ms: u64, origin: Instant },
+    Simulated {
+        start_ms: u64,
+        origin: Instant,
+    },
 }
 
 impl Clock {

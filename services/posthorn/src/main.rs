@@ -1,7 +1,7 @@
 //! The one binary: `posthorn help`.
 
-mod chat;
 mod bench;
+mod chat;
 mod commands;
 mod dev;
 mod page;
@@ -10,9 +10,9 @@ mod replay;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
-use chat::ChatArgs;
 use bench::BenchArgs;
+use chat::ChatArgs;
+use clap::{Parser, Subcommand};
 use commands::{
     backup::BackupArgs, config::ConfigCommand, errors::ErrorsArgs, restore::RestoreArgs, serve::ServeArgs,
     token::TokenArgs, version::VersionArgs,
