@@ -1,6 +1,7 @@
 //! `posthorn chat`: a person at a terminal, or a script through pipes. Line by line.
 
 mod commands;
+mod follow;
 mod render;
 
 use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
@@ -8,8 +9,8 @@ use std::{io::Write, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Result, bail};
 use clap::Args;
 use posthorn_client::{
-    Client, ClientConfig, ClientDeps, ClientError, ConnectionState, Event, Outgoing, SendState, Sending, Sink,
-    TcpConnector, TokenError, TokenReason, TokenSource,
+    Client, ClientConfig, ClientDeps, ClientError, ConnectionState, Event, Outgoing, SendState, Sink, TcpConnector,
+    TokenError, TokenReason, TokenSource,
     backend::Backend,
     proto::{
         Body, CreateConversation, History, ListMembers, Mark, Membership, Role, Style, Typing, Unit, WatchPresence,
@@ -24,7 +25,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::commands::{HELP, HISTORY, Input, parse};
+use self::{
+    commands::{HELP, HISTORY, Input, parse},
+    follow::follow,
+};
 
 /// Events that wait to be shown.
 const MAX_EVENTS: usize = 256;
@@ -167,14 +171,12 @@ struct Chat {
     listed: Vec<posthorn_client::proto::Conversation>,
     leaving: CancellationToken,
     /// How far own messages came; none is followed any more without the sender.
-    told: Option<States>,
+    told: Option<mpsc::Sender<SendState>>,
     states: mpsc::Receiver<SendState>,
     events: mpsc::Receiver<Event>,
     /// The client will not come back.
     ended: bool,
 }
-
-type States = mpsc::Sender<SendState>;
 
 impl Chat {
     fn open(&self) -> &str {
@@ -381,31 +383,5 @@ impl Chat {
             }
         })
         .await;
-    }
-}
-
-/// Tells how far a send comes; for whoever is leaving, stored is enough.
-async fn follow(mut sending: Sending, told: States, leaving: CancellationToken) {
-    let mut state = sending.state();
-    loop {
-        let over = matches!(state, SendState::Failed(_) | SendState::Read(_));
-        let stored = state.stored().is_some();
-        if told.send(state.clone()).await.is_err() || over {
-            return;
-        }
-        loop {
-            let next = tokio::select! {
-                next = sending.next() => next,
-                () = leaving.cancelled(), if stored => return,
-            };
-            match next {
-                Some(next) if next == state => {}
-                Some(next) => {
-                    state = next;
-                    break;
-                }
-                None => return,
-            }
-        }
     }
 }
