@@ -132,6 +132,8 @@ impl Run {
         let of = self.model.roles.get(&user).copied();
         if let Some(code) = self.stranger(by) {
             assert_eq!(made.map_err(|failure| failure.code), Err(code));
+        } else if by == Some(user) && self.model.is_last_owner(user) {
+            assert_eq!(made.map_err(|failure| failure.code), Err(Code::LastOwner));
         } else if let Some(of) = of {
             if self.model.may_remove(by, of) {
                 self.model.leave(by, user);

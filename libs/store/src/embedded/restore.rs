@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{ErrorKind, Read},
     path::Path,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -21,6 +22,9 @@ use crate::{Result, StoreError};
 
 /// Bytes of one commit while restoring.
 const COMMIT_BYTES: usize = 4 * 1024 * 1024;
+/// Tries to remove the database of a restore that failed, and the pause between them.
+const REMOVE_TRIES: u32 = 200;
+const REMOVE_PAUSE: Duration = Duration::from_millis(10);
 /// Where a store that was replaced is put, beneath the data directory.
 const ASIDE: &str = "before-restore-";
 /// Keys of the binary's own, beside the store: a restored store has other ones, or the same.
@@ -87,7 +91,7 @@ fn read_into(reader: impl Read, data_dir: &Path) -> Result<Restored> {
     let filled = fill(&mut source, data_dir, generation);
     if let Err(error) = filled {
         // What stays of a failed clean-up keeps the marker, and is refused by it.
-        let cleaned = fs::remove_dir_all(data_dir.join(DATABASE)).and_then(|()| fs::remove_file(&marker));
+        let cleaned = remove_database(&data_dir.join(DATABASE)).and_then(|()| fs::remove_file(&marker));
         if let Err(why) = cleaned {
             tracing::warn!(%why, "a failed restore was not cleaned up");
         }
@@ -112,6 +116,25 @@ fn check_empty(dir: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The engine's own threads may still be writing when its handle is dropped, and make files anew:
+/// gone means gone twice in a row.
+#[allow(clippy::disallowed_methods, reason = "a thread of its own, waiting for real threads")]
+fn remove_database(database: &Path) -> std::io::Result<()> {
+    let mut gone = 0;
+    for _ in 0..REMOVE_TRIES {
+        match fs::remove_dir_all(database) {
+            Err(error) if error.kind() == ErrorKind::NotFound => gone += 1,
+            Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => return Err(error),
+            _ => gone = 0,
+        }
+        if gone == 2 {
+            return Ok(());
+        }
+        std::thread::sleep(REMOVE_PAUSE);
+    }
+    Err(std::io::Error::new(ErrorKind::DirectoryNotEmpty, "the engine goes on writing"))
 }
 
 fn fill(source: &mut Source<impl Read>, dir: &Path, generation: u64) -> Result<()> {
