@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn every_rule_catches_its_broken_history() {
-        let broken: [(&str, fn(&mut Vec<Event>)); 9] = [
+        type Break = fn(&mut Vec<Event>);
+        let broken: [(&str, Break); 9] = [
             ("lost", |h| h.truncate(6)),
             ("hole", |h| {
                 for at in [6, 7] {
@@ -189,7 +190,7 @@ mod tests {
                 h[1] = send(Kind::Ok, "x", 3);
                 h[3] = send(Kind::Ok, "y", 2);
             }),
-            ("after", |h| drop(h.insert(5, receive(2, "x")))),
+            ("after", |h| h.insert(5, receive(2, "x"))),
             ("up to", |h| drop(h.remove(5))),
         ];
         for (word, breaks) in broken {

@@ -1,7 +1,7 @@
 //! The HTTP API for an application's backend and for the operator, `/v1/openapi.json`, health and metrics.
 //!
-//! Everything is refused that is not named here: routes of [`tenant_routes`] want a tenant's API key, those
-//! of [`operator_routes`] an operator's; [`public_routes`] lists what is open to all. The layers, from the
+//! Everything is refused that is not named here: routes of `tenant_routes` want a tenant's API key, those
+//! of `operator_routes` an operator's; `public_routes` lists what is open to all. The layers, from the
 //! outside: trace, metrics, panic, time limit and problem documents (`layers`); who asks (`auth`);
 //! `Idempotency-Key` (`idempotency`); then the handler.
 
