@@ -19,7 +19,7 @@ lint: ## formatting, clippy, licenses, documentation, house rules, generated cod
 	cargo xtask lint
 
 bench: ## durable sends a second, at the store and through WebSockets
-	cargo xtask bench
+	cargo xtask bench $(ARGS)
 
 codegen: ## regenerate the code made from proto/
 	cargo xtask codegen
@@ -27,5 +27,5 @@ codegen: ## regenerate the code made from proto/
 docs: ## regenerate the pages made from code, and build the API documentation
 	cargo xtask docs
 
-sim: ## the deterministic simulation
-	cargo xtask sim
+sim: ## the deterministic simulation: make sim SEEDS=200 [FROM=1]
+	cargo xtask sim $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(ARGS)
