@@ -7,12 +7,10 @@ use posthorn_proto::internal::{
     self as wire, AppendReply, AppendResult, append_result,
     routing_server::{Routing, RoutingServer},
 };
+use posthorn_rpc::MAX_MESSAGE_BYTES;
 use tonic::{Request, Response, Status, service::Routes};
 
 use crate::RoutingService;
-
-/// Largest message on a link.
-const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// The service as routes: for a local link or a listener.
 #[must_use]

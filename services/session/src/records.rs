@@ -1,20 +1,15 @@
 //! Small durable records over the storage service, as JSON.
 
 use bytes::Bytes;
-use posthorn_errors::{Code, Failure, failure_of};
+use posthorn_errors::{Code, Failure};
 use posthorn_proto::internal::{
     DeleteRecordRequest, GetRecordRequest, ListRecordsRequest, PutRecordRequest, Record, Table,
 };
-use posthorn_rpc::StorageClient;
+use posthorn_rpc::{StorageClient, call};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Records in one page of a start-up read.
 const PAGE: u32 = 1_000;
-
-/// Awaits a call of a generated client.
-pub async fn call<T>(reply: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>) -> Result<T, Failure> {
-    reply.await.map(tonic::Response::into_inner).map_err(|status| failure_of(&status))
-}
 
 #[derive(Clone)]
 pub struct Records(pub StorageClient);
