@@ -40,7 +40,7 @@ impl World {
             listener: Box::new(listener),
             clock: self.clock.clone(),
             metrics: Metrics::default(),
-            topology: Topology::Local,
+            topology: Topology::Local, roles: Roles::ALL, grpc: None,
             engines: self.engines.clone(),
             pages: axum::Router::new(),
         };

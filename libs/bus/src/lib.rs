@@ -3,9 +3,12 @@
 
 pub mod conformance;
 pub mod memory;
+mod nudges;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+
+pub use nudges::Nudges;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {

@@ -10,9 +10,11 @@ pub mod cursor;
 pub mod entry;
 pub mod ids;
 pub mod permissions;
+pub mod placement;
 pub mod ranges;
 pub mod rate;
 pub mod recent;
+pub mod suspicion;
 pub mod unread;
 
 pub use chain::Chain;

@@ -48,9 +48,11 @@ impl Talk {
             head: head.clone(),
             members: Vec::new(),
             effects: false,
+            note: Some(1),
         };
         if !store.append(append).await.expect("appends") {
-            let settlement = Settlement { key, head: Some(head), members: Vec::new(), feed, remove: true };
+            let (fed_seq, members) = (head.seq, Vec::new());
+            let settlement = Settlement { key, head: Some(head), members, feed, fed_seq, remove: vec![1] };
             store.settle(&instance(), vec![settlement]).await.expect("settles");
         }
     }

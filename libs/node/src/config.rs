@@ -19,6 +19,7 @@ const OPEN: &[&str] = &["edge.classes"];
 pub struct NodeConfig {
     pub node: NodeSection,
     pub listen: ListenConfig,
+    pub cluster: ClusterConfig,
     pub store: StoreConfig,
     pub edge: GatewayConfig,
     pub routing: RoutingConfig,
@@ -40,6 +41,18 @@ impl Default for NodeSection {
     fn default() -> Self {
         Self { stop_budget_ms: 60_000, max_backups: 1 }
     }
+}
+
+/// The `[cluster]` section: how the processes of several tiers find each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusterConfig {
+    /// Where the services of this process are served to others over gRPC; empty: nowhere.
+    pub grpc_addr: String,
+    /// Where others reach that: `http://HOST:PORT`.
+    pub advertise: String,
+    pub storage: Vec<String>,
+    pub session: Vec<String>,
 }
 
 /// The `[log]` section.

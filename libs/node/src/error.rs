@@ -15,6 +15,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("opening the store panicked")]
     StorePanicked,
+    #[error("{role} needs the engine `{engine}`, and none is configured")]
+    Engine { role: &'static str, engine: &'static str },
     #[error("{service} did not start: {why}")]
     Service { service: &'static str, why: Failure },
 }

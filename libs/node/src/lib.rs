@@ -8,15 +8,18 @@ mod error;
 mod http;
 mod listener;
 mod node;
+mod ops;
+mod roles;
 mod source;
 mod wiring;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{ListenConfig, LogConfig, LogFormat, NodeConfig, NodeSection};
+pub use config::{ClusterConfig, ListenConfig, LogConfig, LogFormat, NodeConfig, NodeSection};
 pub use error::StartError;
 pub use listener::{Io, Listener};
 pub use node::{Node, NodeParts, Stopped};
+pub use roles::{Role, Roles};
 pub use source::ConfigSource;
 pub use wiring::{Clients, Engines, Topology};

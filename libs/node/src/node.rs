@@ -8,6 +8,7 @@ use posthorn_gateway::Gateway;
 use posthorn_rpc::Rpc;
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,7 +16,9 @@ use crate::{
     admin::{Admin, routes as admin_routes},
     http::HttpServer,
     listener::Listener,
-    wiring::{Clients, Engines, Part, Topology, wire},
+    ops::{self, Ops},
+    roles::Roles,
+    wiring::{Clients, Engines, Local, Part, Topology, wire},
 };
 
 /// What a node is made of besides its configuration. Tests and simulations bring their own.
@@ -25,6 +28,9 @@ pub struct NodeParts {
     pub clock: Clock,
     pub metrics: Metrics,
     pub topology: Topology,
+    pub roles: Roles,
+    /// Bound already, where the services of this process are called by others.
+    pub grpc: Option<TcpListener>,
     pub engines: Engines,
     /// More routes for the listener (a page). No fallback, and no path of the API.
     pub pages: Router,
@@ -34,7 +40,7 @@ pub struct NodeParts {
 pub struct Node {
     addr: SocketAddr,
     clients: Clients,
-    gateway: Arc<Gateway>,
+    local: Local,
     http: HttpServer,
     pub(crate) parts: Vec<Part>,
     engines: Engines,
@@ -60,21 +66,31 @@ impl Stopped {
 impl Node {
     /// Starts storage, session, routing, push and the gateway, in this order, then answers on the
     /// listener. On an error what had been started is stopped again.
-    pub async fn start(config: NodeConfig, parts: NodeParts) -> Result<Self, StartError> {
+    pub async fn start(config: NodeConfig, mut parts: NodeParts) -> Result<Self, StartError> {
         let addr = parts.listener.local_addr().map_err(StartError::Listener)?;
         let rpc = Rpc::new(config.rpc.clone(), &parts.metrics, parts.clock.clone());
-        let wired = wire(&config, &parts, &rpc).await?;
-        let admin = Admin::new(wired.clients.session.clone(), parts.engines.embedded.clone(), config.node.max_backups);
-        let router =
-            posthorn_gateway::http::router(Arc::clone(&wired.gateway)).merge(admin_routes(admin)).merge(parts.pages);
+        let grpc = parts.grpc.take();
+        let wired = wire(&config, &parts, &rpc, grpc).await?;
+        let router = match &wired.local.gateway {
+            Some(gateway) => {
+                let (session, embedded) = (wired.clients.session.clone(), parts.engines.embedded.clone());
+                let admin = Admin::new(session, embedded, config.node.max_backups);
+                posthorn_gateway::http::router(Arc::clone(gateway)).merge(admin_routes(admin))
+            }
+            None => {
+                let (clients, local) = (wired.clients.clone(), wired.local.clone());
+                ops::router(Ops { roles: parts.roles, clients, local, metrics: parts.metrics.clone() })
+            }
+        };
+        let router = router.merge(parts.pages);
         let tasks = Tasks::new();
         let http = HttpServer::new(config.listen, router, tasks.clone(), &parts.metrics);
         tasks.critical("listener", accept(http.clone(), parts.listener));
-        tracing::info!(%addr, store = parts.engines.store.driver(), topology = ?parts.topology, "node started");
+        tracing::info!(%addr, roles = %parts.roles, topology = ?parts.topology, "node started");
         Ok(Self {
             addr,
             clients: wired.clients,
-            gateway: wired.gateway,
+            local: wired.local,
             http,
             parts: wired.parts,
             engines: parts.engines,
@@ -95,8 +111,8 @@ impl Node {
     }
 
     #[must_use]
-    pub const fn gateway(&self) -> &Arc<Gateway> {
-        &self.gateway
+    pub const fn gateway(&self) -> Option<&Arc<Gateway>> {
+        self.local.gateway.as_ref()
     }
 
     /// Ends when a critical task has died: the node must be shut down then.
@@ -105,17 +121,22 @@ impl Node {
         futures_util::future::select_all(stopping).await;
     }
 
-    /// Stops within `node.stop_budget_ms`, all steps together: unready and drained, the listener
-    /// closed, gateway, push, routing (after what is in flight), session, storage, and last the store.
+    /// Stops within `node.stop_budget_ms`, all steps together: unready and drained, shards handed over, the
+    /// listener closed, gateway, push, routing (after what is in flight), session, storage, and last the store.
     pub async fn shutdown(self) -> Stopped {
         let until = Instant::now() + self.budget;
         let left = || until.saturating_duration_since(Instant::now());
         let failed = self.tasks().find_map(Tasks::failed);
         let mut steps = Vec::new();
 
-        let drained = timeout(left(), self.gateway.drain()).await;
-        // Whoever had not left at the cap was closed with a code that says to come back: that is no failure.
-        steps.push(("drain", drained.is_ok()));
+        if let Some(gateway) = &self.local.gateway {
+            let drained = timeout(left(), gateway.drain()).await;
+            // Whoever had not left at the cap was closed with a code that says to come back: that is no failure.
+            steps.push(("drain", drained.is_ok()));
+        }
+        if let Some(routing) = &self.local.routing {
+            steps.push(("hand over", routing.leave(left()).await));
+        }
         self.http.closing.cancel();
         // Sockets that were upgraded end with the gateway's tasks.
         steps.push(("listener", stop(&self.http.tasks, left()).await));

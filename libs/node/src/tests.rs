@@ -43,6 +43,8 @@ async fn started(config: NodeConfig, topology: Topology, engines: Engines) -> No
         clock: Clock::system(),
         metrics: Metrics::default(),
         topology,
+        roles: Roles::ALL,
+        grpc: None,
         engines,
         pages: Router::new().route("/slow", get(slow)).route("/never", get(never)),
     };

@@ -3,14 +3,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use posthorn_bus::{Bus, memory::MemoryBus};
+use posthorn_bus::{Bus, Nudges, memory::MemoryBus};
 use posthorn_clock::Clock;
-use posthorn_feed::{Feed, embedded::EmbeddedFeed};
+use posthorn_feed::{Feed, FeedSink, embedded::EmbeddedFeed};
 use posthorn_gateway::{Gateway, GatewayDeps};
 use posthorn_presence::{Presence, memory::MemoryPresence};
 use posthorn_push::{LogProvider, PushDeps, PushService};
-use posthorn_routing::{RoutingDeps, RoutingService};
-use posthorn_rpc::{Link, RoutingClient, Rpc, SessionClient, StorageClient, serve};
+use posthorn_routing::{InstanceDeps, RoutingInstance};
+use posthorn_rpc::{
+    Link, NUDGE_SUBJECT, RoutingClient, Rpc, SessionClient, ShardMap, StorageClient, serve, together,
+};
 use posthorn_session::{SessionDeps, SessionService};
 use posthorn_storage::{StorageDeps, StorageService};
 use posthorn_store::{FeedTable, Store, embedded::EmbeddedStore, memory::MemoryStore};
@@ -19,7 +21,10 @@ use posthorn_telemetry::Metrics;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
-use crate::{NodeConfig, NodeParts, StartError};
+use crate::{
+    NodeConfig, NodeParts, StartError,
+    roles::Role,
+};
 
 /// For the tasks of a start that failed.
 const ABANDON: Duration = Duration::from_secs(5);
@@ -34,15 +39,19 @@ pub enum Topology {
     Loopback,
 }
 
-/// The engines below the services.
+/// The engines below the services. Those that no service of the process needs are absent.
 #[derive(Clone)]
 pub struct Engines {
-    pub store: Arc<dyn Store>,
-    pub feed: Arc<dyn Feed>,
+    pub store: Option<Arc<dyn Store>>,
+    pub feed: Option<Arc<dyn Feed>>,
+    /// Where the feed is apart from the store.
+    pub feed_sink: Option<Arc<dyn FeedSink>>,
     pub bus: Arc<dyn Bus>,
-    pub presence: Arc<dyn Presence>,
+    pub presence: Option<Arc<dyn Presence>>,
     /// The store again, where it is the embedded one: the only one that backs itself up.
     pub embedded: Option<Arc<EmbeddedStore>>,
+    /// No other process uses the store: one routing instance owns everything.
+    pub alone: bool,
 }
 
 impl Engines {
@@ -52,13 +61,7 @@ impl Engines {
         // Reads the journal of the last run: seconds, perhaps.
         let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(config, &metrics)).await;
         let store = opened.map_err(|_| StartError::StorePanicked)??;
-        Ok(Self {
-            feed: Arc::new(EmbeddedFeed::new(Arc::clone(&store) as Arc<dyn FeedTable>)),
-            embedded: Some(Arc::clone(&store)),
-            store,
-            bus: MemoryBus::new(),
-            presence: MemoryPresence::new(),
-        })
+        Ok(Self { embedded: Some(Arc::clone(&store)), ..Self::in_process(store) })
     }
 
     /// Nothing on disk. Outlives the node, so that another can be started on it.
@@ -70,12 +73,18 @@ impl Engines {
     /// As [`Engines::memory`], over a store that the caller has made (and may crash).
     #[must_use]
     pub fn over(store: Arc<MemoryStore>) -> Self {
+        Self::in_process(store)
+    }
+
+    fn in_process<S: Store + FeedTable>(store: Arc<S>) -> Self {
         Self {
-            feed: Arc::new(EmbeddedFeed::new(Arc::clone(&store) as Arc<dyn FeedTable>)),
-            embedded: None,
-            store,
+            feed: Some(Arc::new(EmbeddedFeed::new(Arc::clone(&store) as Arc<dyn FeedTable>))),
+            feed_sink: None,
+            store: Some(store),
             bus: MemoryBus::new(),
-            presence: MemoryPresence::new(),
+            presence: Some(MemoryPresence::new()),
+            embedded: None,
+            alone: true,
         }
     }
 
@@ -87,12 +96,20 @@ impl Engines {
     }
 }
 
-/// The clients of the services of a node.
+/// The clients of the services that a node calls. One that it neither runs nor is told the address of
+/// answers `unavailable`.
 #[derive(Clone)]
 pub struct Clients {
     pub routing: RoutingClient,
     pub session: SessionClient,
     pub storage: StorageClient,
+}
+
+/// What runs in this process and is asked about itself.
+#[derive(Clone, Default)]
+pub(crate) struct Local {
+    pub gateway: Option<Arc<Gateway>>,
+    pub routing: Option<Arc<RoutingInstance>>,
 }
 
 /// A started service: its tasks stop together.
@@ -102,18 +119,23 @@ pub(crate) struct Part {
 }
 
 pub(crate) struct Wired {
-    pub gateway: Arc<Gateway>,
+    pub local: Local,
     pub clients: Clients,
     /// In the order of their start.
     pub parts: Vec<Part>,
 }
 
-/// Starts storage, session, routing, push and the gateway, each on links to those before it. On an
-/// error what was started is stopped.
-pub(crate) async fn wire(config: &NodeConfig, parts: &NodeParts, rpc: &Rpc) -> Result<Wired, StartError> {
-    let mut wiring = Wiring { config, node: parts, rpc, parts: Vec::new() };
-    match wiring.services().await {
-        Ok((gateway, clients)) => Ok(Wired { gateway, clients, parts: wiring.parts }),
+/// Starts storage, session, routing, push and the gateway, as far as they belong to this process, each on
+/// links to those before it. On an error what was started is stopped.
+pub(crate) async fn wire(
+    config: &NodeConfig,
+    parts: &NodeParts,
+    rpc: &Rpc,
+    grpc: Option<TcpListener>,
+) -> Result<Wired, StartError> {
+    let mut wiring = Wiring { config, node: parts, rpc, parts: Vec::new(), served: Vec::new() };
+    match wiring.services(grpc).await {
+        Ok((local, clients)) => Ok(Wired { local, clients, parts: wiring.parts }),
         Err(error) => {
             for part in wiring.parts.iter().rev() {
                 part.tasks.stop();
@@ -129,30 +151,102 @@ struct Wiring<'a> {
     node: &'a NodeParts,
     rpc: &'a Rpc,
     parts: Vec<Part>,
+    /// What other processes may call here.
+    served: Vec<Routes>,
 }
 
 impl Wiring<'_> {
-    async fn services(&mut self) -> Result<(Arc<Gateway>, Clients), StartError> {
-        let storage = self.storage().await?.storage();
-        let session = self.session(storage.clone()).await?.session();
-        let routing = self.routing(storage.clone(), session.clone()).await?.routing();
-        let clients = Clients { routing, session, storage };
-        self.push(&clients).await?;
-        Ok((self.gateway(&clients), clients))
+    async fn services(&mut self, grpc: Option<TcpListener>) -> Result<(Local, Clients), StartError> {
+        let links = self.part("links");
+        let storage = match self.node.roles.has(Role::Storage) {
+            true => self.storage().await?,
+            false => self.elsewhere(Role::Storage, &self.config.cluster.storage, &links)?,
+        };
+        let storage = storage.storage();
+        let session = match self.node.roles.has(Role::Session) {
+            true => self.session(storage.clone()).await?,
+            false => self.elsewhere(Role::Session, &self.config.cluster.session, &links)?,
+        };
+        let session = session.session();
+        let mut local = Local::default();
+        let here = Link::not_yet();
+        let owners = self.owners(&storage, &here, &links);
+        if self.node.roles.has(Role::Routing) {
+            local.routing = Some(self.routing(&storage, &session, owners.clone(), &here).await?);
+        }
+        let clients = Clients { routing: owners, session, storage };
+        if self.node.roles.has(Role::Push) {
+            self.push(&clients)?;
+        }
+        if self.node.roles.has(Role::Gateway) {
+            local.gateway = Some(self.gateway(&clients));
+        }
+        if let Some(listener) = grpc {
+            let tasks = self.part("grpc");
+            self.serve(listener, "services", together(std::mem::take(&mut self.served)), &tasks);
+        }
+        Ok((local, clients))
+    }
+
+    /// A service of other processes. Where nothing here calls it, no address is needed.
+    fn elsewhere(&self, role: Role, addresses: &[String], links: &Tasks) -> Result<Link, StartError> {
+        if !self.node.roles.calls(role) {
+            return Ok(Link::not_yet());
+        }
+        let link = Link::any(self.rpc, role.name(), addresses);
+        let link = link.map_err(|why| StartError::Link { service: role.name(), why })?;
+        let (discovered, rpc, stopping) = (link.clone(), self.rpc.clone(), links.stopping());
+        links.background("discovery", async move {
+            tokio::select! {
+                () = discovered.discover(&rpc) => {}
+                () = stopping.cancelled() => {}
+            }
+        });
+        Ok(link)
+    }
+
+    /// The routing tier: the one instance of this process where that owns everything, else the owners by
+    /// the map in the store.
+    fn owners(&self, storage: &StorageClient, here: &Link, links: &Tasks) -> RoutingClient {
+        if self.node.engines.alone || !self.node.roles.calls(Role::Routing) {
+            return here.routing();
+        }
+        let advertised = self.config.cluster.advertise.as_str();
+        let here = self.node.roles.has(Role::Routing).then(|| (advertised, here.clone()));
+        let map = ShardMap::new(self.rpc, storage.clone(), here);
+        let (followed, stopping) = (Arc::clone(&map), links.stopping());
+        let (nudged, mut nudges) = (Arc::clone(&map), Nudges::new(Arc::clone(&self.node.engines.bus), NUDGE_SUBJECT));
+        links.background("shard map", async move {
+            let nudging = async {
+                loop {
+                    nudges.next().await;
+                    nudged.nudge();
+                }
+            };
+            tokio::select! {
+                () = followed.follow() => {}
+                () = nudging => {}
+                () = stopping.cancelled() => {}
+            }
+        });
+        RoutingClient::owners(map)
     }
 
     async fn storage(&mut self) -> Result<Link, StartError> {
         let tasks = self.part("storage");
-        let service = StorageService::new(StorageDeps { store: Arc::clone(&self.node.engines.store) });
+        let store = self.node.engines.store.clone().ok_or(StartError::Engine { role: "storage", engine: "store" })?;
+        let feed = self.node.engines.feed_sink.clone();
+        let service = StorageService::new(StorageDeps { store, feed });
         self.link("storage", posthorn_storage::grpc::routes(service), &tasks).await
     }
 
     async fn session(&mut self, storage: StorageClient) -> Result<Link, StartError> {
         let tasks = self.part("session");
+        let presence = self.node.engines.presence.clone();
         let deps = SessionDeps {
             config: self.config.session.clone(),
             storage,
-            presence: Arc::clone(&self.node.engines.presence),
+            presence: presence.ok_or(StartError::Engine { role: "session", engine: "presence" })?,
             bus: Arc::clone(&self.node.engines.bus),
             clock: self.node.clock.clone(),
             metrics: self.node.metrics.clone(),
@@ -163,42 +257,49 @@ impl Wiring<'_> {
         self.link("session", posthorn_session::grpc::routes(service), &tasks).await
     }
 
-    async fn routing(&mut self, storage: StorageClient, session: SessionClient) -> Result<Link, StartError> {
-        let tasks = self.part("routing");
+    async fn routing(
+        &mut self,
+        storage: &StorageClient,
+        session: &SessionClient,
         // An owner calls the owners of others' state, here itself: through a link, as anybody does.
-        let peers = Link::not_yet();
-        let deps = RoutingDeps {
+        peers: RoutingClient,
+        here: &Link,
+    ) -> Result<Arc<RoutingInstance>, StartError> {
+        let tasks = self.part("routing");
+        let deps = InstanceDeps {
             config: self.config.routing.clone(),
-            storage,
-            session,
-            peers: peers.routing(),
+            storage: storage.clone(),
+            session: session.clone(),
+            peers,
             bus: Arc::clone(&self.node.engines.bus),
             clock: self.node.clock.clone(),
             metrics: self.node.metrics.clone(),
             tasks: tasks.clone(),
-            address: "local".to_owned(),
+            address: self.config.cluster.advertise.clone(),
+            alone: self.node.engines.alone,
         };
-        let started = RoutingService::start(deps).await;
-        let service = started.map_err(|why| StartError::Service { service: "routing", why })?;
-        let link = self.link("routing", posthorn_routing::grpc::routes(Arc::clone(&service)), &tasks).await?;
-        let bound = peers.bind(link.clone());
+        let started = RoutingInstance::start(deps).await;
+        let instance = started.map_err(|why| StartError::Service { service: "routing", why })?;
+        let link = self.link("routing", posthorn_routing::grpc::routes(Arc::clone(&instance)), &tasks).await?;
+        let bound = here.bind(link);
         debug_assert!(bound, "nobody else has this link");
         // Needs the peers: registers are told through them.
-        let stopping = tasks.stopping();
+        let (stopping, inheriting) = (tasks.stopping(), Arc::clone(&instance));
         tasks.background("settle", async move {
             tokio::select! {
-                () = service.settle_inherited() => {}
+                () = inheriting.settle_inherited() => {}
                 () = stopping.cancelled() => {}
             }
         });
-        Ok(link)
+        Ok(instance)
     }
 
-    async fn push(&mut self, clients: &Clients) -> Result<(), StartError> {
+    fn push(&mut self, clients: &Clients) -> Result<(), StartError> {
         let tasks = self.part("push");
+        let feed = self.node.engines.feed.clone().ok_or(StartError::Engine { role: "push", engine: "feed" })?;
         let deps = PushDeps {
             config: self.config.push.clone(),
-            feed: Arc::clone(&self.node.engines.feed),
+            feed,
             session: clients.session.clone(),
             storage: clients.storage.clone(),
             provider: Arc::new(LogProvider),
@@ -231,23 +332,28 @@ impl Wiring<'_> {
     }
 
     /// To a service of this process, the way the topology says; the layers are the same.
-    async fn link(&self, service: &'static str, routes: Routes, tasks: &Tasks) -> Result<Link, StartError> {
+    async fn link(&mut self, service: &'static str, routes: Routes, tasks: &Tasks) -> Result<Link, StartError> {
         let routes = self.rpc.guard(service, routes);
+        self.served.push(routes.clone());
         match self.node.topology {
             Topology::Local => Ok(Link::local(self.rpc, service, routes)),
             Topology::Loopback => {
                 let bound = TcpListener::bind("127.0.0.1:0").await;
                 let listener = bound.map_err(|why| StartError::Loopback { service, why })?;
                 let addr = listener.local_addr().map_err(|why| StartError::Loopback { service, why })?;
-                let (rpc, stop) = (self.rpc.clone(), tasks.stopping());
-                tasks.critical("grpc server", async move {
-                    if let Err(error) = serve(&rpc, routes, listener, stop.cancelled_owned()).await {
-                        tracing::error!(%error, service, "the gRPC server ended");
-                    }
-                });
+                self.serve(listener, service, routes, tasks);
                 Link::remote(self.rpc, service, &format!("http://{addr}"))
                     .map_err(|why| StartError::Link { service, why })
             }
         }
+    }
+
+    fn serve(&self, listener: TcpListener, service: &'static str, routes: Routes, tasks: &Tasks) {
+        let (rpc, stop) = (self.rpc.clone(), tasks.stopping());
+        tasks.critical("grpc server", async move {
+            if let Err(error) = serve(&rpc, routes, listener, stop.cancelled_owned()).await {
+                tracing::error!(%error, service, "the gRPC server ended");
+            }
+        });
     }
 }

@@ -17,6 +17,12 @@ pub struct RpcConfig {
     /// How often an HTTP/2 connection is pinged, and how long the answer may take.
     pub keep_alive_ms: u64,
     pub keep_alive_timeout_ms: u64,
+    /// How long a call to the routing tier follows a shard that moves.
+    pub route_wait_ms: u64,
+    /// How often the map of owners is read without a reason.
+    pub shard_map_ms: u64,
+    /// How often names of services are looked up.
+    pub discovery_ms: u64,
 }
 
 impl Default for RpcConfig {
@@ -27,6 +33,9 @@ impl Default for RpcConfig {
             connect_timeout_ms: 2_000,
             keep_alive_ms: 10_000,
             keep_alive_timeout_ms: 5_000,
+            route_wait_ms: 8_000,
+            shard_map_ms: 2_000,
+            discovery_ms: 5_000,
         }
     }
 }

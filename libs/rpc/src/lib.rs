@@ -1,11 +1,13 @@
 //! How services call each other: one client type whether the callee is in this process or not.
 //!
-//! `XClient<Link>` of the generated code is the only client of a service. A [`Link`] leads to the
+//! `XClient<Link>` of the generated code is the only client of a service; that of routing stands behind
+//! [`RoutingClient`], which knows the owners. A [`Link`] leads to the
 //! service's own routes in this process or over a channel to another one. The layers are the same
 //! either way: on the caller's side a deadline, durations and the trace context; on the callee's side
 //! ([`Rpc::guard`]) the deadline that came along, a bound on requests in flight, durations, the trace
 //! as a span, and a panic that becomes `internal`.
 
+mod balanced;
 mod call;
 mod config;
 mod context;
@@ -13,6 +15,7 @@ mod deadline;
 mod layers;
 mod link;
 mod metrics;
+mod routed;
 mod server;
 pub mod trace;
 
@@ -23,15 +26,17 @@ use posthorn_clock::Clock;
 use posthorn_telemetry::Metrics;
 use tonic::service::Routes;
 
+pub use balanced::Address;
 pub use call::call;
 pub use config::RpcConfig;
 pub use context::{Context, current, within};
 pub use link::{Link, LinkError};
-pub use server::{ServeError, serve};
+pub use routed::{NUDGE_SUBJECT, RoutingClient, ShardMap};
+pub use server::{ServeError, serve, together};
 pub use trace::TraceContext;
 
-/// The clients of the three services that are called. Make them with [`Link::routing`] and its like.
-pub type RoutingClient = posthorn_proto::internal::routing_client::RoutingClient<Link>;
+/// The clients of two of the services that are called; the third is [`RoutingClient`], whose calls go to
+/// owners. Make them with [`Link::session`] and its like.
 pub type SessionClient = posthorn_proto::internal::session_client::SessionClient<Link>;
 pub type StorageClient = posthorn_proto::internal::storage_client::StorageClient<Link>;
 

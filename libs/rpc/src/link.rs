@@ -9,8 +9,9 @@ use std::{
 };
 
 use http::{Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
 use posthorn_clock::{Clock, Instant, timeout};
-use posthorn_errors::{Code, Failure, status_of};
+use posthorn_errors::{Code, Failure, failure_of, status_of};
 use tonic::{
     ConnectError, Status, TimeoutExpired,
     body::Body,
@@ -20,7 +21,9 @@ use tonic::{
 use tower::{Service, ServiceExt};
 
 use crate::{
-    MAX_MESSAGE_BYTES, RoutingClient, Rpc, SessionClient, StorageClient, context, deadline,
+    Address, MAX_MESSAGE_BYTES, RoutingClient, Rpc, RpcConfig, SessionClient,
+    balanced::Endpoints, StorageClient, context, deadline,
+    routed::Instance,
     metrics::{Durations, code_of, code_of_status, method_of},
     trace::{self, TraceContext},
 };
@@ -60,6 +63,8 @@ struct Inner {
 enum To {
     Here(Routes),
     There(Channel),
+    /// Any of several processes.
+    Any(Arc<Endpoints<Channel>>),
 }
 
 impl Link {
@@ -77,16 +82,32 @@ impl Link {
         if uri.scheme_str() != Some("http") || uri.authority().is_none() {
             return Err(wrong("it must be http://HOST:PORT".to_owned()));
         }
-        let config = &rpc.config;
-        let endpoint = Endpoint::from(uri)
-            .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
-            .http2_keep_alive_interval(Duration::from_millis(config.keep_alive_ms))
-            .keep_alive_timeout(Duration::from_millis(config.keep_alive_timeout_ms))
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .tcp_nodelay(true);
-        Ok(Self::to(rpc, service, To::There(endpoint.connect_lazy())))
+        Ok(Self::to(rpc, service, To::There(channel(&rpc.config, uri))))
+    }
+
+    /// To any of the processes at these addresses: the less busy of two that answer. What another process
+    /// may be asked as well, after one did not answer, is asked there.
+    pub fn any(rpc: &Rpc, service: &'static str, addresses: &[String]) -> Result<Self, LinkError> {
+        let parse = |text: &String| {
+            Address::parse(text).map_err(|why| LinkError { address: text.clone(), why })
+        };
+        let addresses = addresses.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        if addresses.is_empty() {
+            return Err(LinkError { address: String::new(), why: format!("no address of {service} is configured") });
+        }
+        let config = rpc.config.clone();
+        let connect = move |address: &str| Some(channel(&config, address.parse().ok()?));
+        let endpoints = Endpoints::new(addresses, rpc.clock.clone(), rpc.metrics.endpoints(service), connect);
+        Ok(Self::to(rpc, service, To::Any(Arc::new(endpoints))))
+    }
+
+    /// Looks the names of its addresses up, for as long as it runs: returns at once where there is none.
+    pub async fn discover(&self, rpc: &Rpc) {
+        if let Some(inner) = self.target()
+            && let To::Any(endpoints) = &inner.to
+        {
+            endpoints.follow(Duration::from_millis(rpc.config.discovery_ms)).await;
+        }
     }
 
     /// One that leads nowhere until [`Link::bind`]: for a service that calls its own peers. Until then
@@ -108,7 +129,11 @@ impl Link {
 
     #[must_use]
     pub fn routing(&self) -> RoutingClient {
-        RoutingClient::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+        RoutingClient::one(self.instance())
+    }
+
+    pub(crate) fn instance(&self) -> Instance {
+        Instance::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     #[must_use]
@@ -189,12 +214,87 @@ impl Inner {
                 Ok(response) => Ok(response),
                 Err(never) => match never {},
             },
-            To::There(channel) => {
-                let mut channel = channel.clone();
-                let channel = channel.ready().await.map_err(|e| broken(&e))?;
-                channel.call(request).await.map_err(|e| broken(&e))
-            }
+            To::There(channel) => through(channel.clone(), request).await,
+            To::Any(endpoints) => any(endpoints, request).await,
         }
+    }
+}
+
+async fn any(endpoints: &Endpoints<Channel>, request: Request<Body>) -> Result<Response<Body>, Status> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let twice = asks_twice(head.uri.path());
+    let mut tried: Vec<String> = Vec::new();
+    loop {
+        let Some(ticket) = endpoints.pick(&tried) else {
+            return Err(status_of(&Failure::new(Code::Unavailable, "no process of this service is known yet")));
+        };
+        let endpoint = Arc::clone(&ticket.0);
+        tried.push(endpoint.address.clone());
+        let request = Request::from_parts(head.clone(), Body::new(Full::new(body.clone())));
+        // Dropped by the deadline, it counts as silent.
+        let mut silent = Silent(Some(&endpoint));
+        let answer = through(endpoint.to.clone(), request).await;
+        silent.0 = None;
+        let Err(status) = answer else {
+            endpoint.answered();
+            return answer;
+        };
+        let code = failure_of(&status).code;
+        match code {
+            Code::Unavailable | Code::NotConfirmed => endpoint.broken(),
+            Code::DeadlineExceeded => endpoint.silent(),
+            _ => endpoint.answered(),
+        }
+        let elsewhere = code == Code::Unavailable || (twice && code == Code::NotConfirmed);
+        if !elsewhere || tried.len() >= endpoints.len() {
+            return Err(status);
+        }
+    }
+}
+
+struct Silent<'a>(Option<&'a Arc<crate::balanced::Endpoint<Channel>>>);
+
+impl Drop for Silent<'_> {
+    fn drop(&mut self) {
+        if let Some(endpoint) = self.0 {
+            endpoint.silent();
+        }
+    }
+}
+
+/// A channel to one process. Connects with the first call and again after a loss.
+fn channel(config: &RpcConfig, uri: Uri) -> Channel {
+    Endpoint::from(uri)
+        .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
+        .http2_keep_alive_interval(Duration::from_millis(config.keep_alive_ms))
+        .keep_alive_timeout(Duration::from_millis(config.keep_alive_timeout_ms))
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .tcp_nodelay(true)
+        .connect_lazy()
+}
+
+async fn through(mut channel: Channel, request: Request<Body>) -> Result<Response<Body>, Status> {
+    let channel = channel.ready().await.map_err(|e| broken(&e))?;
+    channel.call(request).await.map_err(|e| broken(&e))
+}
+
+/// Calls of which two are as good as one. All of the others go to a second process only where the first
+/// certainly did nothing.
+fn asks_twice(path: &str) -> bool {
+    let mut parts = path.rsplit('/');
+    let (method, service) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    match service {
+        // A row is what its key says; cells and marks only grow. `Register` says `exists` the second time, and
+        // `PutRecord` returns what the first one put there.
+        "posthorn.internal.v1.Storage" => !matches!(method, "Register" | "PutRecord"),
+        "posthorn.internal.v1.Session" => matches!(
+            method,
+            "Authenticate" | "AuthenticateKey" | "GetUsers" | "Disconnect" | "Lookup" | "Watch" | "Presence"
+        ),
+        _ => false,
     }
 }
 

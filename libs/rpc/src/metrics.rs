@@ -36,6 +36,8 @@ pub(crate) struct RpcMetrics {
     client: DurationFamily,
     server: DurationFamily,
     in_flight: Family<ServiceLabel, Gauge>,
+    endpoints: Family<ServiceLabel, Gauge>,
+    ejected: Family<ServiceLabel, Gauge>,
     shed: Family<ServiceLabel, Counter>,
 }
 
@@ -46,6 +48,8 @@ impl RpcMetrics {
             client: durations("rpc_client_duration_seconds", "Calls to a service, as their caller sees them"),
             server: durations("rpc_server_duration_seconds", "Requests to a service, as it sees them"),
             in_flight: metrics.register("rpc_in_flight", "Requests that a service works on", Family::default()),
+            endpoints: metrics.register("rpc_endpoints", "Processes of a service that are known", Family::default()),
+            ejected: metrics.register("rpc_endpoints_ejected", "Of those, left alone for a while", Family::default()),
             shed: metrics.register("rpc_shed", "Requests refused at rpc.max_in_flight", counter_family()),
         }
     }
@@ -60,6 +64,12 @@ impl RpcMetrics {
 
     pub(crate) fn in_flight(&self, service: &'static str) -> Gauge {
         self.in_flight.get_or_create_owned(&ServiceLabel { service: Word(service) })
+    }
+
+    /// Known, and left alone.
+    pub(crate) fn endpoints(&self, service: &'static str) -> (Gauge, Gauge) {
+        let label = ServiceLabel { service: Word(service) };
+        (self.endpoints.get_or_create_owned(&label), self.ejected.get_or_create_owned(&label))
     }
 
     pub(crate) fn shed(&self, service: &'static str) -> Counter {

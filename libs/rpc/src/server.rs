@@ -22,6 +22,14 @@ pub struct ServeError {
     pub why: String,
 }
 
+/// Several services behind one listener, each with its layers.
+#[must_use]
+pub fn together(services: impl IntoIterator<Item = Routes>) -> Routes {
+    let none = Routes::default().into_axum_router();
+    let merged = services.into_iter().fold(none, |all, one| all.merge(one.into_axum_router().reset_fallback()));
+    Routes::from(merged)
+}
+
 /// Answers gRPC on a bound listener until `stop` ends; then takes no new connections, finishes what
 /// is in flight and returns. `routes` come from [`Rpc::guard`].
 pub async fn serve(

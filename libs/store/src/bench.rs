@@ -144,7 +144,7 @@ async fn talk(store: &dyn Store, instance: InstanceId, epoch: u64, name: &str, e
         let head =
             Head { seq, ordinal: seq, chain: link, version_epoch: epoch, version_counter: seq, ..Head::default() };
         let (key, instance) = (key.clone(), instance.clone());
-        store.append(Append { key, instance, rows, head, members: Vec::new(), effects: false }).await?;
+        store.append(Append { key, instance, rows, head, members: Vec::new(), effects: false, note: None }).await?;
         times.push(begun.elapsed());
     }
     Ok(times)

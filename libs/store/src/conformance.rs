@@ -34,10 +34,12 @@ where
     log::a_log_crosses_its_buckets(make().await).await;
     log::a_missing_body_stays_missing_and_an_empty_one_empty(make().await).await;
     log::heads_and_members_only_grow(make().await).await;
-    log::a_name_leaves_the_journal_when_its_last_append_is_settled(make().await).await;
+    log::a_name_leaves_the_journal_when_its_last_note_is_removed(make().await).await;
     log::a_repeated_append_changes_nothing(make().await).await;
     log::conversations_do_not_show_in_each_other(make().await).await;
     log::an_owner_that_was_fenced_changes_no_head(make().await).await;
+    owners::beats_are_kept_until_forgotten(make().await).await;
+    log::the_mark_of_the_feed_only_grows(make().await).await;
     small::registers_take_only_newer_versions(make().await).await;
     small::registers_are_kept_per_tenant_user_and_conversation(make().await).await;
     small::records_are_listed_in_order_and_deleted(make().await).await;
@@ -78,7 +80,7 @@ pub(crate) fn rows(chain: Chain, seqs: std::ops::RangeInclusive<u64>, number: (u
 pub(crate) fn append(key: &ConversationKey, instance: &InstanceId, rows: Vec<Row>) -> Append {
     let last = rows.last().expect("rows");
     let head = Head { seq: last.seq, chain: last.chain.clone(), ordinal: last.seq, ..Head::default() };
-    Append { key: key.clone(), instance: instance.clone(), rows, head, members: Vec::new(), effects: false }
+    Append { key: key.clone(), instance: instance.clone(), rows, head, members: Vec::new(), effects: false, note: Some(1) }
 }
 
 /// An instance that owns the shards of `keys`, and the epoch of the last of them.
@@ -101,7 +103,8 @@ pub(crate) async fn append_and_settle(store: &Driver, append: Append) {
     let whole = store.append(append).await.expect("appends");
     if !whole || effects {
         let feed = if whole { Vec::new() } else { rows };
-        let settlement = crate::Settlement { key, head: Some(head), members, feed, remove: true };
+        let (fed_seq, remove) = (head.seq, vec![1]);
+        let settlement = crate::Settlement { key, head: Some(head), members, feed, fed_seq, remove };
         store.settle(&instance, vec![settlement]).await.expect("settles");
     }
 }

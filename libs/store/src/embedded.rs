@@ -36,7 +36,7 @@ use posthorn_clock::{Clock, Instant, timeout};
 use posthorn_telemetry::Metrics;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, beats::Beats};
 pub use config::StoreConfig;
 use engine::Engine;
 use group::{Group, Held};
@@ -73,6 +73,7 @@ struct Shared {
     writable: AtomicBool,
     /// Entries fed since the start.
     changes: watch::Sender<u64>,
+    beats: Beats,
     pause: (Mutex<()>, Condvar),
 }
 
@@ -113,6 +114,7 @@ impl EmbeddedStore {
             metrics: StoreMetrics::new(metrics),
             writable: AtomicBool::new(true),
             changes: watch::Sender::new(0),
+            beats: Beats::default(),
             pause: Default::default(),
             config,
         });

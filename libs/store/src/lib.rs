@@ -4,6 +4,7 @@
 //!
 //! docs/storage.md lists the full key of every table.
 
+mod beats;
 pub mod bench;
 pub mod conformance;
 pub mod embedded;
@@ -20,7 +21,7 @@ use posthorn_proto::internal::{Head, MemberRecord, RegisterRecord, Row};
 pub use error::StoreError;
 pub use feed::{FEED_PARTITIONS, FeedTable, feed_partition};
 pub use rules::{BUCKET_ROWS, MAX_RECORD_KEY_BYTES};
-pub use types::{Append, Claimed, Durability, InstanceId, Page, ReadRange, RecordKey, Settlement, ShardRow, Table};
+pub use types::{Append, Beat, Claimed, Durability, InstanceId, Page, ReadRange, RecordKey, Settlement, ShardRow, Table};
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -39,6 +40,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// False while appends are refused for want of space; reads go on.
     fn writable(&self) -> bool;
+
+    /// Whether [`Store::append`] leaves feed, heads and members to [`Store::settle`].
+    fn settles_apart(&self) -> bool {
+        false
+    }
 
     // Ownership. Conditional and linearizable: only these writes are.
 
@@ -66,13 +72,25 @@ pub trait Store: Send + Sync + 'static {
     /// The names of `inherits` now stand in the instance's own journal: empties it.
     async fn carried_over(&self, shards: &[Shard], instance: &InstanceId) -> Result<()>;
 
-    // Journal.
+    // Signs of life: plain writes. Whoever suspects by them fences before it acts.
 
-    /// The conversations that the instance has not settled.
+    /// Replaces the instance's last beat.
+    async fn beat(&self, beat: &Beat) -> Result<()>;
+
+    /// The last beat of each instance that was not forgotten.
+    async fn beats(&self) -> Result<Vec<Beat>>;
+
+    /// Of an instance that is fenced and owns nothing.
+    async fn forget_beat(&self, instance: &InstanceId) -> Result<()>;
+
+    // Journal. The owner numbers its notes of a name, ascending: a removal names the note, so it cannot
+    // take a later one along, whichever process of the storage tier carries it out.
+
+    /// The conversations that the instance has not settled, each once.
     async fn journal(&self, instance: &InstanceId) -> Result<Vec<ConversationKey>>;
 
-    /// Puts names in.
-    async fn note(&self, instance: &InstanceId, conversations: &[ConversationKey]) -> Result<()>;
+    /// Puts names in, each under a number of the instance's own.
+    async fn note(&self, instance: &InstanceId, notes: &[(ConversationKey, u64)]) -> Result<()>;
 
     // The log.
 
@@ -80,15 +98,15 @@ pub trait Store: Send + Sync + 'static {
     /// names is exactly as its head says.
     async fn heads(&self, keys: &[ConversationKey]) -> Result<Vec<Option<Head>>>;
 
-    /// Writes rows (ascending, dense) with a note in the journal. True if the driver put feed, head
-    /// and members into the same commit, so that without effects nothing is left to settle (the note
-    /// then stands only where `effects` is set). All of it is visible and durable, or none.
+    /// Writes rows (ascending, dense) with a note in the journal, where the owner gives a number for one.
+    /// True if the driver put feed, head and members into the same commit, so that without effects
+    /// nothing is left to settle (the note is then written only where `effects` is set). The rows of a
+    /// bucket are visible and durable together, or not at all.
     async fn append(&self, append: Append) -> Result<bool>;
 
     /// Heads and members (each only if it is newer than what is there: heads by `seq` and then by list
-    /// version, members by `as_of_seq`), feed entries in order, and removal from the journal, unless a
-    /// later append than `head.seq` noted the name again. Need not be durable on return: what is lost
-    /// of it is settled again.
+    /// version, members by `as_of_seq`), feed entries in order and the feed's mark, and removal of the
+    /// notes that are named. Need not be durable on return: what is lost of it is settled again.
     async fn settle(&self, instance: &InstanceId, settlements: Vec<Settlement>) -> Result<()>;
 
     /// Per seq the row of the highest number. The caller's `range.to` is a confirmed seq.

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use posthorn_clock::{Clock, Instant, sleep_until};
 use tokio::sync::{oneshot, watch};
 
-use crate::{Result, StoreError};
+use crate::{Result, StoreError, beats::Beats};
 use state::State;
 
 /// How the model behaves.
@@ -32,6 +32,7 @@ pub struct MemoryStore {
     options: MemoryOptions,
     inner: Mutex<Inner>,
     changes: watch::Sender<u64>,
+    beats: Beats,
 }
 
 #[derive(Default)]
@@ -88,7 +89,7 @@ impl MemoryStore {
     fn from_state(clock: Clock, options: MemoryOptions, state: State) -> Arc<Self> {
         let durable = if options.sync.is_zero() { State::default() } else { state.clone() };
         let inner = Inner { visible: state, durable, ..Inner::default() };
-        Arc::new(Self { clock, options, inner: Mutex::new(inner), changes: watch::Sender::new(0) })
+        Arc::new(Self { clock, options, inner: Mutex::new(inner), changes: watch::Sender::new(0), beats: Beats::default() })
     }
 
     /// The power goes: what no sync has covered is gone. Calls in flight answer [`StoreError::Ambiguous`],

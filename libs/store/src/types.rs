@@ -56,6 +56,8 @@ pub struct Append {
     pub members: Vec<(String, MemberRecord)>,
     /// Registers have to be told before this is settled.
     pub effects: bool,
+    /// The owner's number for a note in the journal; `None` where one stands already.
+    pub note: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -63,10 +65,24 @@ pub struct Settlement {
     pub key: ConversationKey,
     pub head: Option<Head>,
     pub members: Vec<(String, MemberRecord)>,
-    /// Owed to the feed; empty where `append` returned true.
+    /// Owed to the feed; empty where `append` returned true, or where a feed of its own has them.
     pub feed: Vec<Row>,
-    /// Take the name out of the journal.
-    pub remove: bool,
+    /// The feed has everything up to here; 0 says nothing.
+    pub fed_seq: u64,
+    /// The notes that go out of the journal.
+    pub remove: Vec<u64>,
+}
+
+/// A sign of life of an instance. Nothing about order or ownership rests on it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Beat {
+    pub instance: InstanceId,
+    /// Where others reach it.
+    pub address: String,
+    /// Grows with every beat.
+    pub count: u64,
+    /// It hands its shards over and takes none.
+    pub leaving: bool,
 }
 
 /// A bounded read of a log.

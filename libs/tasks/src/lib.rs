@@ -7,20 +7,41 @@ use parking_lot::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The tasks of one node. Cheap to clone.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Tasks(Arc<Inner>);
 
-#[derive(Default)]
+impl Default for Tasks {
+    fn default() -> Self {
+        let root = CancellationToken::new();
+        let stop = root.clone();
+        Self(Arc::new(Inner { tracker: TaskTracker::new(), stop, root, failed: Arc::default() }))
+    }
+}
+
 struct Inner {
     tracker: TaskTracker,
     stop: CancellationToken,
-    failed: Mutex<Option<String>>,
+    /// Of the node: what a critical task's death cancels.
+    root: CancellationToken,
+    failed: Arc<Mutex<Option<String>>>,
 }
 
 impl Tasks {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Tasks of a part that may end while the rest goes on: stopping them stops nothing else, and they stop
+    /// with the rest. The death of a critical one is the death of the node all the same.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(Arc::new(Inner {
+            tracker: self.0.tracker.clone(),
+            stop: self.0.stop.child_token(),
+            root: self.0.root.clone(),
+            failed: Arc::clone(&self.0.failed),
+        }))
     }
 
     /// Cancelled when the node stops: every task watches it.
@@ -39,7 +60,7 @@ impl Tasks {
             }
             tracing::error!(task = name, panicked = ended.is_err(), "critical task ended, the node stops");
             tasks.0.failed.lock().get_or_insert_with(|| name.to_owned());
-            tasks.stop();
+            tasks.0.root.cancel();
         });
     }
 
@@ -78,6 +99,21 @@ impl Tasks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_stops_alone_and_with_the_rest_and_its_critical_tasks_are_the_nodes() {
+        let node = Tasks::new();
+        let (one, other) = (node.child(), node.child());
+        let stopped = one.stopping();
+        one.critical("vital to one", async move { stopped.cancelled().await });
+        one.stop();
+        assert!(!node.stopping().is_cancelled() && !other.stopping().is_cancelled());
+        tokio::task::yield_now().await;
+        assert_eq!(node.failed(), None);
+        other.critical("dies", async {});
+        node.stopping().cancelled().await;
+        assert_eq!(node.failed().as_deref(), Some("dies"));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_death_of_a_critical_task_stops_the_node() {

@@ -114,6 +114,8 @@ impl Cluster {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             topology: self.options.topology,
+            roles: Roles::ALL,
+            grpc: None,
             engines,
             pages: axum::Router::new(),
         };

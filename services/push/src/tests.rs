@@ -83,7 +83,7 @@ impl Place {
     fn over(store: Arc<MemoryStore>, clock: Clock, config: PushConfig) -> Self {
         let (metrics, tasks) = (Metrics::default(), Tasks::new());
         let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
-        let storage = StorageService::new(StorageDeps { store: store.clone() });
+        let storage = StorageService::new(StorageDeps { store: store.clone(), feed: None });
         let link = Link::local(&rpc, "storage", rpc.guard("storage", posthorn_storage::grpc::routes(storage)));
         let recorder = Arc::new(Recorder { clock: Mutex::new(Some(clock.clone())), ..Recorder::default() });
         PushService::start(PushDeps {
@@ -146,7 +146,7 @@ impl Place {
         let head = Head { seq: last.seq, ordinal: last.seq, chain: last.chain.clone(), ..Head::default() };
         let member = MemberRecord { present: true, as_of_seq: last.seq, ..MemberRecord::default() };
         let members = ["ann", "bob", "eve"].map(|user| (user.to_owned(), member.clone())).into();
-        let append = Append { key, instance: instance(), rows, head, members, effects: false };
+        let append = Append { key, instance: instance(), rows, head, members, effects: false, note: None };
         self.store.append(append).await.expect("appended");
     }
 

@@ -29,6 +29,16 @@ pub struct RoutingConfig {
     pub max_sync_page: usize,
     /// Conversations of one user.
     pub max_conversations: usize,
+    /// How long what is confirmed gathers before it is settled, where the store settles apart.
+    pub settle_ms: u64,
+    /// How often an instance that shares the shards gives a sign of life, about.
+    pub beat_ms: u64,
+    /// Silence after which another instance is fenced, and its shards taken.
+    pub suspect_ms: u64,
+    /// Instances that one instance may fence in a minute.
+    pub max_fences_per_min: usize,
+    /// How often the table of shards is read without a reason, about.
+    pub shards_ms: u64,
     /// After which an unused conversation or user leaves the memory.
     pub idle_ms: u64,
 }
@@ -48,6 +58,11 @@ impl Default for RoutingConfig {
             typing_max_members: 200,
             max_sync_page: 500,
             max_conversations: 10_000,
+            settle_ms: 200,
+            beat_ms: 250,
+            suspect_ms: 2_000,
+            max_fences_per_min: 6,
+            shards_ms: 2_000,
             idle_ms: 600_000,
         }
     }

@@ -1,18 +1,23 @@
 //! The routing service: owns conversations (membership, order, deduplication, fan-out) and users'
-//! own state. One instance owns every shard of a single node; the protocol is the same.
+//! own state. Instances share the shards among them; one that is alone owns them all, by the same protocol.
 
 mod appends;
+mod checker;
+mod claims;
 pub mod config;
 mod conversation;
 mod error;
 mod fanout;
 pub mod grpc;
+mod incarnations;
 mod metrics;
 mod ownership;
 mod people;
 mod service;
+mod settler;
+mod steward;
 mod users;
 mod views;
 
 pub use config::RoutingConfig;
-pub use service::{RoutingDeps, RoutingService};
+pub use incarnations::{InstanceDeps, RoutingInstance};

@@ -1,112 +1,121 @@
-//! Claim, check, journal: what lets an instance append without a lock (architecture section 4), and
-//! the versions that lists are ordered by.
+//! The shards of one incarnation: which are served, under which epoch, and the versions that lists are
+//! ordered by.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use parking_lot::Mutex;
-use posthorn_core::{ConversationId, ConversationKey, SHARDS, Shard, TenantId, cursor::Version};
+use posthorn_core::{ConversationKey, SHARDS, Shard, cursor::Version};
 use posthorn_errors::{Code, Failure};
-use posthorn_proto::internal::{
-    CarriedOverRequest, CheckRequest, ClaimRequest, FenceRequest, JournalRequest, NoteRequest, RegisterRequest,
-    ShardsRequest,
-};
-use posthorn_rpc::{StorageClient, call};
-use tokio::sync::{mpsc, oneshot};
 
-/// The shards of this instance.
+/// What one incarnation owns.
 pub struct Ownership {
     pub instance: String,
     shards: Vec<Mutex<ShardState>>,
-    /// Named by the journals that were carried over, and not loaded since.
-    named: Mutex<HashSet<ConversationKey>>,
+    /// Named by the journals that were carried over, and not loaded since: with the own note of each.
+    named: Mutex<HashMap<ConversationKey, u64>>,
+    /// The last note's number.
+    notes: AtomicU64,
 }
 
 #[derive(Default)]
 struct ShardState {
     epoch: u64,
+    /// New requests are taken.
+    serving: bool,
+    /// Claimed, and not given back: work that was begun goes on.
+    held: bool,
+    /// Something of it stays in the journal when it is given back.
+    unsettled: bool,
     counter: u64,
     in_flight: BTreeSet<u64>,
 }
 
 impl Ownership {
-    /// Registers a new incarnation, fences whoever else owned shards of this single node, claims all
-    /// of them, and carries their journals over.
-    pub async fn take_all(storage: &StorageClient, instance: String, address: &str) -> Result<Self, Failure> {
-        let mut s = storage.clone();
-        call(s.register(RegisterRequest { instance: instance.clone(), address: address.to_owned() })).await?;
-        let before = call(s.shards(ShardsRequest {})).await?.shards;
-        let others: BTreeSet<String> = before
-            .into_iter()
-            .map(|row| row.instance)
-            .filter(|owner| !owner.is_empty() && *owner != instance)
-            .collect();
-        for owner in others {
-            call(s.fence(FenceRequest { instance: owner })).await?;
-        }
-        let all: Vec<u32> = (0..u32::from(SHARDS)).collect();
-        let request = ClaimRequest { shards: all.clone(), instance: instance.clone(), address: address.to_owned() };
-        let claimed = call(s.claim(request)).await?.claimed;
-        if claimed.len() != usize::from(SHARDS) {
-            return Err(Failure::new(Code::Unavailable, "another active instance owns shards of this store"));
-        }
-        let shards: Vec<Mutex<ShardState>> = (0..SHARDS).map(|_| Mutex::default()).collect();
-        let mut inherits = BTreeSet::new();
-        for row in claimed {
-            if let Some(shard) = shards.get(row.shard as usize) {
-                shard.lock().epoch = row.epoch;
-            }
-            inherits.extend(row.inherits);
-        }
-        let named = Self::carry_over(&mut s, &instance, inherits, all).await?;
-        Ok(Self { instance, shards, named: Mutex::new(named) })
+    pub fn new(instance: String) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { instance, shards, named: Mutex::default(), notes: AtomicU64::new(0) }
     }
 
-    async fn carry_over(
-        s: &mut StorageClient,
-        instance: &str,
-        inherits: BTreeSet<String>,
-        shards: Vec<u32>,
-    ) -> Result<HashSet<ConversationKey>, Failure> {
-        let mut named = HashSet::new();
-        for dead in inherits {
-            let rows = call(s.journal(JournalRequest { instance: dead })).await?.rows;
-            for chunk in rows.chunks(1_000) {
-                call(s.note(NoteRequest { instance: instance.to_owned(), rows: chunk.to_vec() })).await?;
-            }
-            for row in rows {
-                let (tenant, conversation) = (TenantId::new(&row.tenant), ConversationId::new(&row.conversation));
-                let (Ok(tenant), Ok(conversation)) = (tenant, conversation) else {
-                    return Err(Failure::new(Code::DataLoss, "a journal row has an invalid key"));
-                };
-                named.insert(ConversationKey { tenant, conversation });
-            }
-        }
-        call(s.carried_over(CarriedOverRequest { shards, instance: instance.to_owned() })).await?;
-        Ok(named)
+    fn shard(&self, shard: Shard) -> parking_lot::MutexGuard<'_, ShardState> {
+        self.shards[usize::from(shard.0)].lock()
     }
 
-    /// What the dead owners had not settled: loaded at once after a claim.
+    /// Claimed, and its journals carried over: served from here on.
+    pub fn hold(&self, shard: Shard, epoch: u64) {
+        *self.shard(shard) = ShardState { epoch, serving: true, held: true, ..ShardState::default() };
+    }
+
+    /// Whether new requests for it are taken here.
+    pub fn serves(&self, shard: Shard) -> Result<(), Failure> {
+        if self.shard(shard).serving { Ok(()) } else { Err(Code::WrongOwner.into()) }
+    }
+
+    pub fn held(&self) -> Vec<Shard> {
+        (0..SHARDS).map(Shard).filter(|&shard| self.shard(shard).held).collect()
+    }
+
+    pub fn is_held(&self, shard: Shard) -> bool {
+        self.shard(shard).held
+    }
+
+    /// Takes nothing new from here on. The epoch of the claim, if it is held.
+    pub fn leave(&self, shard: Shard) -> Option<u64> {
+        let mut state = self.shard(shard);
+        state.serving = false;
+        state.held.then_some(state.epoch)
+    }
+
+    /// An owner ended with something that the journal names.
+    pub fn leave_unsettled(&self, shard: Shard) {
+        self.shard(shard).unsettled = true;
+    }
+
+    pub fn is_unsettled(&self, shard: Shard) -> bool {
+        self.shard(shard).unsettled || self.named.lock().keys().any(|key| key.shard() == shard)
+    }
+
+    /// Given back.
+    pub fn left(&self, shard: Shard) {
+        self.shard(shard).held = false;
+        self.named.lock().retain(|key, _| key.shard() != shard);
+    }
+
+    /// What dead owners had not settled, under own notes: to be loaded at once.
+    pub fn inherit(&self, names: impl IntoIterator<Item = (ConversationKey, u64)>) {
+        self.named.lock().extend(names);
+    }
+
+    /// Names that were carried over and are not loaded.
     pub fn named(&self) -> Vec<ConversationKey> {
-        let mut named: Vec<_> = self.named.lock().iter().cloned().collect();
+        let mut named: Vec<_> = self.named.lock().keys().cloned().collect();
         named.sort();
         named
     }
 
-    pub fn is_named(&self, key: &ConversationKey) -> bool {
-        self.named.lock().contains(key)
+    /// The own note of a name that was carried over.
+    pub fn named_by(&self, key: &ConversationKey) -> Option<u64> {
+        self.named.lock().get(key).copied()
     }
 
     pub fn loaded(&self, key: &ConversationKey) {
         self.named.lock().remove(key);
     }
 
+    /// Numbers of notes ascend.
+    pub fn next_note(&self) -> u64 {
+        self.notes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     pub fn epoch(&self, shard: Shard) -> u64 {
-        self.shards[usize::from(shard.0)].lock().epoch
+        self.shard(shard).epoch
     }
 
     /// The shard's next version, in flight until the guard is dropped.
     pub fn take_version(&self, shard: Shard) -> InFlight<'_> {
-        let mut state = self.shards[usize::from(shard.0)].lock();
+        let mut state = self.shard(shard);
         state.counter += 1;
         let counter = state.counter;
         state.in_flight.insert(counter);
@@ -115,7 +124,7 @@ impl Ownership {
 
     /// The highest version below which nothing is in flight.
     pub fn stable(&self, shard: Shard) -> Version {
-        let state = self.shards[usize::from(shard.0)].lock();
+        let state = self.shard(shard);
         let counter = state.in_flight.first().map_or(state.counter, |first| first - 1);
         Version { epoch: state.epoch, counter }
     }
@@ -134,54 +143,13 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Reads the own `active`; one read serves everybody who waited when it began.
-#[derive(Clone)]
-pub struct Checker(mpsc::Sender<oneshot::Sender<Result<bool, Failure>>>);
-
-/// Who wait for one check; more wait for the next.
-const MAX_WAITING: usize = 16_384;
-
-impl Checker {
-    /// The handle, and the task that answers it.
-    pub fn new(storage: StorageClient, instance: String) -> (Self, impl Future<Output = ()> + Send) {
-        let (tx, mut rx) = mpsc::channel::<oneshot::Sender<Result<bool, Failure>>>(MAX_WAITING);
-        let task = async move {
-            let mut waiting = Vec::new();
-            while rx.recv_many(&mut waiting, MAX_WAITING).await > 0 {
-                let request = CheckRequest { instance: instance.clone() };
-                let answer = call(storage.clone().check(request)).await.map(|reply| reply.active);
-                for asker in waiting.drain(..) {
-                    // Whoever stopped waiting needs no answer.
-                    let _ = asker.send(answer.clone());
-                }
-            }
-        };
-        (Self(tx), task)
-    }
-
-    /// A check that begins now. `Err(not_confirmed)` where the store does not say.
-    pub async fn active(&self) -> Result<(), Failure> {
-        let (tx, rx) = oneshot::channel();
-        let gone = || Failure::plain(Code::Unavailable);
-        self.0.send(tx).await.map_err(|_| gone())?;
-        match rx.await.map_err(|_| gone())?? {
-            true => Ok(()),
-            false => Err(Failure::new(Code::WrongOwner, "this instance was fenced")),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn stable_is_below_whatever_is_in_flight() {
-        let ownership = Ownership {
-            instance: "i".into(),
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            named: Mutex::default(),
-        };
+        let ownership = Ownership::new("i".into());
         let shard = Shard(3);
         let (a, b) = (ownership.take_version(shard), ownership.take_version(shard));
         assert_eq!(ownership.stable(shard).counter, 0);
@@ -189,5 +157,24 @@ mod tests {
         assert_eq!(ownership.stable(shard).counter, 0);
         drop(a);
         assert_eq!(ownership.stable(shard).counter, 2);
+    }
+
+    #[test]
+    fn a_shard_that_is_left_serves_nothing_and_begins_anew_under_its_next_epoch() {
+        let ownership = Ownership::new("i".into());
+        let shard = Shard(7);
+        assert_eq!(ownership.serves(shard).map_err(|failure| failure.code), Err(Code::WrongOwner));
+        ownership.hold(shard, 5);
+        drop(ownership.take_version(shard));
+        assert!(ownership.serves(shard).is_ok());
+        assert_eq!(ownership.leave(shard), Some(5));
+        assert!(ownership.serves(shard).is_err() && ownership.is_held(shard), "what was begun goes on");
+        ownership.leave_unsettled(shard);
+        assert!(ownership.is_unsettled(shard));
+        ownership.left(shard);
+        assert_eq!(ownership.leave(shard), None);
+        ownership.hold(shard, 9);
+        assert!(!ownership.is_unsettled(shard));
+        assert_eq!(ownership.stable(shard), Version { epoch: 9, counter: 0 });
     }
 }

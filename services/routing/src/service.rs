@@ -1,34 +1,40 @@
 //! What the routing service can be asked, without its transport.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use posthorn_bus::Bus;
 use posthorn_clock::Clock;
-use posthorn_core::{ConversationId, ConversationKey, DeviceId, TenantId, UserId, UserKey};
+use posthorn_core::{ConversationId, ConversationKey, DeviceId, SHARDS, Shard, TenantId, UserId, UserKey};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client,
-    internal::{Caller, DescribeRequest},
+    internal::{Caller, DescribeRequest, FenceRequest, RegisterRequest, ShardsRequest},
 };
 use posthorn_rpc::{RoutingClient, SessionClient, StorageClient, call};
 use posthorn_tasks::Tasks;
-use posthorn_telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     RoutingConfig,
+    checker::Checker,
+    claims::claim,
     conversation::Registry,
     error::bad_id,
     fanout::Fanout,
     metrics::RoutingMetrics,
-    ownership::{Checker, Ownership},
+    ownership::Ownership,
+    settler::Settler,
     users::Users,
 };
 
-/// What an instance is made of.
-pub struct RoutingDeps {
+/// What an incarnation is made of.
+pub(crate) struct RoutingDeps {
     pub config: RoutingConfig,
     pub storage: StorageClient,
     pub session: SessionClient,
@@ -36,8 +42,7 @@ pub struct RoutingDeps {
     pub peers: RoutingClient,
     pub bus: Arc<dyn Bus>,
     pub clock: Clock,
-    pub metrics: Metrics,
-    pub tasks: Tasks,
+    pub metrics: Arc<RoutingMetrics>,
     /// Where other instances reach this one.
     pub address: String,
 }
@@ -47,11 +52,20 @@ pub struct Core {
     pub config: RoutingConfig,
     pub storage: StorageClient,
     pub peers: RoutingClient,
+    pub bus: Arc<dyn Bus>,
     pub clock: Clock,
     pub metrics: Arc<RoutingMetrics>,
+    /// Of this incarnation.
     pub tasks: Tasks,
+    /// Where others reach it.
+    pub address: String,
     pub ownership: Ownership,
+    /// Cancelled once a check has said that this incarnation is fenced: for good.
+    pub fenced: CancellationToken,
     pub checker: Checker,
+    pub settler: Settler,
+    /// The store leaves feed, heads and members to settlements.
+    pub settles_apart: bool,
     pub fanout: Fanout,
     pub conversations: Registry,
     pub users: Users,
@@ -61,6 +75,17 @@ pub struct Core {
 }
 
 impl Core {
+    /// A task that this incarnation cannot live without.
+    fn vital(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.tasks.stopping();
+        self.tasks.critical(name, async move {
+            tokio::select! {
+                () = work => {}
+                () = stopping.cancelled() => {}
+            }
+        });
+    }
+
     /// Every load of a conversation takes a fresh number.
     pub fn next_load(&self) -> u32 {
         self.loads.fetch_add(1, Ordering::Relaxed)
@@ -72,51 +97,53 @@ pub fn system_author() -> UserId {
     UserId::system()
 }
 
-/// One routing instance.
+/// One incarnation of a routing instance.
 pub struct RoutingService {
     pub(crate) core: Arc<Core>,
 }
 
 impl RoutingService {
-    /// Claims the shards and begins to settle what their last owners had not.
-    pub async fn start(deps: RoutingDeps) -> Result<Arc<Self>, Failure> {
+    /// Registers a new incarnation. It owns nothing yet.
+    pub(crate) async fn register(deps: &RoutingDeps, tasks: Tasks) -> Result<Self, Failure> {
         let described = call(deps.storage.clone().describe(DescribeRequest {})).await?;
         let instance = deps.clock.uuid_v4().simple().to_string();
-        let ownership = Ownership::take_all(&deps.storage, instance.clone(), &deps.address).await?;
-        let (checker, answer_checks) = Checker::new(deps.storage.clone(), instance.clone());
-        let metrics = Arc::new(RoutingMetrics::new(&deps.metrics));
-        metrics.shards.set(i64::from(posthorn_core::SHARDS));
+        let request = RegisterRequest { instance: instance.clone(), address: deps.address.clone() };
+        call(deps.storage.clone().register(request)).await?;
+        let fenced = CancellationToken::new();
+        let (checker, answer_checks) = Checker::new(deps.storage.clone(), instance.clone(), fenced.clone());
+        let (settler, settlements) = Settler::new(deps.storage.clone(), instance.clone());
+        let metrics = Arc::clone(&deps.metrics);
         let fanout = Fanout::new(
             deps.session.clone(),
             Arc::clone(&deps.bus),
             instance.clone(),
             deps.config.max_queued_publications,
             Arc::clone(&metrics),
-            deps.tasks.clone(),
+            tasks.clone(),
         );
         let core = Arc::new(Core {
             durability: described.durability(),
             generation: described.generation,
-            config: deps.config,
-            storage: deps.storage,
-            peers: deps.peers,
-            clock: deps.clock,
+            config: deps.config.clone(),
+            storage: deps.storage.clone(),
+            peers: deps.peers.clone(),
+            bus: Arc::clone(&deps.bus),
+            clock: deps.clock.clone(),
             metrics,
-            tasks: deps.tasks,
-            ownership,
+            tasks,
+            address: deps.address.clone(),
+            ownership: Ownership::new(instance),
+            fenced,
             checker,
+            settler,
+            settles_apart: described.settles_apart,
             fanout,
             conversations: Registry::default(),
             users: Users::default(),
             loads: AtomicU32::new(0),
         });
-        let stopping = core.tasks.stopping();
-        core.tasks.critical("checks", async move {
-            tokio::select! {
-                () = answer_checks => {}
-                () = stopping.cancelled() => {}
-            }
-        });
+        core.vital("checks", answer_checks);
+        core.vital("settlements", settlements);
         let (sweeper, stopping) = (Arc::clone(&core), core.tasks.stopping());
         core.tasks.background("user sweep", async move {
             tokio::select! {
@@ -124,17 +151,25 @@ impl RoutingService {
                 () = stopping.cancelled() => {}
             }
         });
-        tracing::info!(instance, generation = core.generation, "routing owns all shards");
-        Ok(Arc::new(Self { core }))
+        Ok(Self { core })
     }
 
-    /// Loads and settles what the journals of dead owners named. Call it once the peers answer.
-    pub async fn settle_inherited(&self) {
-        for key in self.core.ownership.named() {
-            if let Err(failure) = self.core.conversations.get(&self.core, &key).await {
-                tracing::error!(%failure, conversation = %key.conversation, "an unsettled conversation cannot be loaded");
-            }
+    /// For the only process that uses the store: fences whoever owned shards before, and takes them all.
+    pub(crate) async fn take_all(&self) -> Result<(), Failure> {
+        let core = &self.core;
+        let mut storage = core.storage.clone();
+        let rows = call(storage.shards(ShardsRequest {})).await?.shards;
+        let others: BTreeSet<String> = rows.into_iter().map(|row| row.instance).filter(|owner| !owner.is_empty()).collect();
+        for instance in others {
+            call(storage.fence(FenceRequest { instance })).await?;
         }
+        let all: Vec<Shard> = (0..SHARDS).map(Shard).collect();
+        if claim(core, &all).await?.len() != all.len() {
+            return Err(Failure::new(Code::Unavailable, "another active instance owns shards of this store"));
+        }
+        core.metrics.shards.set(i64::from(SHARDS));
+        tracing::info!(instance = core.ownership.instance, generation = core.generation, "routing owns all shards");
+        Ok(())
     }
 
     /// Conversations in memory.

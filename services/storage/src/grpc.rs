@@ -67,6 +67,18 @@ impl Storage for Grpc {
         reply(self.0.journal(request.into_inner()).await, |rows| wire::JournalReply { rows })
     }
 
+    async fn beat(&self, request: Request<wire::BeatRequest>) -> Answer<wire::BeatReply> {
+        reply(self.0.beat(request.into_inner()).await, |()| wire::BeatReply {})
+    }
+
+    async fn beats(&self, _: Request<wire::BeatsRequest>) -> Answer<wire::BeatsReply> {
+        reply(self.0.beats().await, |beats| wire::BeatsReply { beats })
+    }
+
+    async fn forget_beat(&self, request: Request<wire::ForgetBeatRequest>) -> Answer<wire::ForgetBeatReply> {
+        reply(self.0.forget_beat(request.into_inner()).await, |()| wire::ForgetBeatReply {})
+    }
+
     async fn note(&self, request: Request<wire::NoteRequest>) -> Answer<wire::NoteReply> {
         reply(self.0.note(request.into_inner()).await, |()| wire::NoteReply {})
     }
@@ -80,7 +92,7 @@ impl Storage for Grpc {
     }
 
     async fn settle(&self, request: Request<wire::SettleRequest>) -> Answer<wire::SettleReply> {
-        reply(self.0.settle(request.into_inner()).await, |()| wire::SettleReply {})
+        reply(self.0.settle(request.into_inner()).await, |fed| wire::SettleReply { fed })
     }
 
     async fn read(&self, request: Request<wire::ReadRequest>) -> Answer<wire::ReadReply> {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use posthorn_core::{ConversationId, ConversationKey, SHARDS, Shard, TenantId, UserId, UserKey};
 use posthorn_errors::Failure;
+use posthorn_feed::FeedSink;
 use posthorn_proto::{
     client,
-    internal::{self as wire, JournalRow, MemberRow, RegisterRow},
+    internal::{self as wire, FeedEntry, JournalRow, MemberRow, RegisterRow},
 };
-use posthorn_store::{Append, Durability, InstanceId, ReadRange, RecordKey, Settlement, Store, Table};
+use posthorn_store::{Append, Beat, Durability, InstanceId, ReadRange, RecordKey, Settlement, Store, Table};
 
 use crate::{
     config::{
@@ -23,11 +24,14 @@ type Result<T> = std::result::Result<T, Failure>;
 /// What the storage service is made of.
 pub struct StorageDeps {
     pub store: Arc<dyn Store>,
+    /// The feed, where it is apart from the store.
+    pub feed: Option<Arc<dyn FeedSink>>,
 }
 
 /// The storage service of one node.
 pub struct StorageService {
     store: Arc<dyn Store>,
+    feed: Option<Arc<dyn FeedSink>>,
 }
 
 fn conversation(tenant: &str, conversation: &str) -> Result<ConversationKey> {
@@ -54,9 +58,9 @@ fn shards(numbers: Vec<u32>) -> Result<Vec<Shard>> {
     numbers.into_iter().map(shard).collect()
 }
 
-fn journal_rows(rows: Vec<JournalRow>) -> Result<Vec<ConversationKey>> {
+fn notes(rows: Vec<JournalRow>) -> Result<Vec<(ConversationKey, u64)>> {
     bounded("storage.max_names", rows.len(), MAX_NAMES)?;
-    rows.iter().map(|row| conversation(&row.tenant, &row.conversation)).collect()
+    rows.iter().map(|row| Ok((conversation(&row.tenant, &row.conversation)?, row.note))).collect()
 }
 
 fn bounded(limit: &'static str, count: usize, max: usize) -> Result<()> {
@@ -111,7 +115,7 @@ fn up_to(asked: usize, max: usize) -> usize {
 impl StorageService {
     #[must_use]
     pub fn new(deps: StorageDeps) -> Arc<Self> {
-        Arc::new(Self { store: deps.store })
+        Arc::new(Self { store: deps.store, feed: deps.feed })
     }
 
     pub(crate) fn describe(&self) -> wire::DescribeReply {
@@ -125,6 +129,7 @@ impl StorageService {
             durability: durability.into(),
             driver: self.store.driver().to_owned(),
             writable: self.store.writable(),
+            settles_apart: self.store.settles_apart(),
         }
     }
 
@@ -178,14 +183,14 @@ impl StorageService {
         let names = self.store.journal(&instance(request.instance)?).await.map_err(failure_of)?;
         let encode = |key: &ConversationKey| {
             let (tenant, conversation) = ((&key.tenant).into(), (&key.conversation).into());
-            JournalRow { tenant, conversation }
+            JournalRow { tenant, conversation, note: 0 }
         };
         Ok(names.iter().map(encode).collect())
     }
 
     pub(crate) async fn note(&self, request: wire::NoteRequest) -> Result<()> {
-        let (owner, names) = (instance(request.instance)?, journal_rows(request.rows)?);
-        self.store.note(&owner, &names).await.map_err(failure_of)
+        let (owner, notes) = (instance(request.instance)?, notes(request.rows)?);
+        self.store.note(&owner, &notes).await.map_err(failure_of)
     }
 
     /// In the order asked; without a head where there is no conversation.
@@ -208,11 +213,13 @@ impl StorageService {
             head: request.head.ok_or_else(|| invalid("`head` is missing"))?,
             members: members(request.members)?,
             effects: request.effects,
+            note: request.note,
         };
         self.store.append(append).await.map_err(failure_of)
     }
 
-    pub(crate) async fn settle(&self, request: wire::SettleRequest) -> Result<()> {
+    /// True if the feed took its part, or has none.
+    pub(crate) async fn settle(&self, request: wire::SettleRequest) -> Result<bool> {
         let owner = instance(request.instance)?;
         bounded("storage.max_names", request.settlements.len(), MAX_NAMES)?;
         let decode = |settlement: wire::Settlement| {
@@ -222,11 +229,56 @@ impl StorageService {
                 head: settlement.head,
                 members: members(settlement.members)?,
                 feed: settlement.feed,
+                fed_seq: settlement.fed_seq,
                 remove: settlement.remove,
             })
         };
-        let settlements = request.settlements.into_iter().map(decode).collect::<Result<_>>()?;
-        self.store.settle(&owner, settlements).await.map_err(failure_of)
+        let mut settlements = request.settlements.into_iter().map(decode).collect::<Result<Vec<_>>>()?;
+        let fed = self.feed(&mut settlements).await;
+        self.store.settle(&owner, settlements).await.map_err(failure_of)?;
+        Ok(fed)
+    }
+
+    /// Hands over what is owed to a feed of its own. While it is away the rest is settled: heads must not
+    /// fall behind the log, and the journals keep what the feed is owed.
+    async fn feed(&self, settlements: &mut [Settlement]) -> bool {
+        let Some(feed) = &self.feed else { return true };
+        let mut owed = Vec::new();
+        for settlement in settlements.iter_mut() {
+            let (tenant, conversation) = (&settlement.key.tenant, &settlement.key.conversation);
+            owed.extend(std::mem::take(&mut settlement.feed).into_iter().map(|row| FeedEntry {
+                tenant: tenant.into(),
+                conversation: conversation.into(),
+                generation: self.store.generation(),
+                row: Some(row),
+            }));
+        }
+        if owed.is_empty() {
+            return true;
+        }
+        let Err(error) = feed.publish(owed).await else { return true };
+        tracing::warn!(%error, "the feed takes nothing, the journals keep what it is owed");
+        for settlement in settlements {
+            settlement.fed_seq = 0;
+            settlement.remove.clear();
+        }
+        false
+    }
+
+    pub(crate) async fn beat(&self, request: wire::BeatRequest) -> Result<()> {
+        let wire::Beat { instance: name, address, count, leaving } =
+            request.beat.ok_or_else(|| invalid("`beat` is missing"))?;
+        self.store.beat(&Beat { instance: instance(name)?, address, count, leaving }).await.map_err(failure_of)
+    }
+
+    pub(crate) async fn beats(&self) -> Result<Vec<wire::Beat>> {
+        let beats = self.store.beats().await.map_err(failure_of)?;
+        let encode = |Beat { instance, address, count, leaving }| wire::Beat { instance: instance.0, address, count, leaving };
+        Ok(beats.into_iter().map(encode).collect())
+    }
+
+    pub(crate) async fn forget_beat(&self, request: wire::ForgetBeatRequest) -> Result<()> {
+        self.store.forget_beat(&instance(request.instance)?).await.map_err(failure_of)
     }
 
     pub(crate) async fn read(&self, request: wire::ReadRequest) -> Result<wire::ReadReply> {

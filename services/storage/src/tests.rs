@@ -14,7 +14,7 @@ use crate::{StorageDeps, StorageService, failure_of, grpc};
 fn client() -> (StorageClient, Arc<MemoryStore>) {
     let clock = Clock::simulated(1, 0);
     let store = MemoryStore::new(clock.clone());
-    let service = StorageService::new(StorageDeps { store: Arc::clone(&store) as Arc<dyn Store> });
+    let service = StorageService::new(StorageDeps { store: Arc::clone(&store) as Arc<dyn Store>, feed: None });
     let rpc = Rpc::new(RpcConfig::default(), &Metrics::default(), clock);
     (Link::local(&rpc, "storage", grpc::routes(service)).storage(), store)
 }

@@ -100,6 +100,9 @@ pub struct Head {
     /// By number of `Kind`: the last seq of that kind. Preconditions are decided by it.
     #[prost(uint64, repeated, tag = "14")]
     pub last_of_kind: ::prost::alloc::vec::Vec<u64>,
+    /// The feed has everything up to here: a mark of its own, which the store fills in.
+    #[prost(uint64, tag = "15")]
+    pub fed_seq: u64,
 }
 /// One row of the members projection.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -198,6 +201,9 @@ pub struct DescribeReply {
     /// False below `store.min_free_bytes`: appends are refused, reads go on.
     #[prost(bool, tag = "4")]
     pub writable: bool,
+    /// Appends leave feed, heads and members to `Settle`.
+    #[prost(bool, tag = "5")]
+    pub settles_apart: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RegisterRequest {
@@ -208,6 +214,42 @@ pub struct RegisterRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RegisterReply {}
+/// A sign of life, in a table of its own: nothing about order or ownership rests on it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Beat {
+    #[prost(string, tag = "1")]
+    pub instance: ::prost::alloc::string::String,
+    /// Where others reach it.
+    #[prost(string, tag = "2")]
+    pub address: ::prost::alloc::string::String,
+    /// Grows with every beat.
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
+    /// It hands its shards over and takes none.
+    #[prost(bool, tag = "4")]
+    pub leaving: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeatRequest {
+    #[prost(message, optional, tag = "1")]
+    pub beat: ::core::option::Option<Beat>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeatReply {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BeatsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BeatsReply {
+    #[prost(message, repeated, tag = "1")]
+    pub beats: ::prost::alloc::vec::Vec<Beat>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForgetBeatRequest {
+    #[prost(string, tag = "1")]
+    pub instance: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForgetBeatReply {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckRequest {
     #[prost(string, tag = "1")]
@@ -299,6 +341,9 @@ pub struct JournalRow {
     pub tenant: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub conversation: ::prost::alloc::string::String,
+    /// The noting instance's own number for it; not in replies.
+    #[prost(uint64, tag = "3")]
+    pub note: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NoteRequest {
@@ -346,6 +391,9 @@ pub struct AppendRowsRequest {
     /// Registers have to be told: the conversation stays in the journal until `Settle`.
     #[prost(bool, tag = "7")]
     pub effects: bool,
+    /// Goes into the journal with the rows, where no note stands that covers them.
+    #[prost(uint64, optional, tag = "8")]
+    pub note: ::core::option::Option<u64>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AppendRowsReply {
@@ -380,12 +428,19 @@ pub struct Settlement {
     /// Owed to the feed, in order; empty where `Append` said settled.
     #[prost(message, repeated, tag = "5")]
     pub feed: ::prost::alloc::vec::Vec<Row>,
-    /// Everything is settled: take the name out of the journal.
-    #[prost(bool, tag = "6")]
-    pub remove: bool,
+    /// Everything is settled that these notes stood for: out of the journal.
+    #[prost(uint64, repeated, tag = "6")]
+    pub remove: ::prost::alloc::vec::Vec<u64>,
+    /// The feed has everything up to here.
+    #[prost(uint64, tag = "7")]
+    pub fed_seq: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SettleReply {}
+pub struct SettleReply {
+    /// The feed took its part. Otherwise heads and members are settled, and nothing left the journal.
+    #[prost(bool, tag = "1")]
+    pub fed: bool,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadRequest {
     #[prost(string, tag = "1")]
@@ -727,6 +782,72 @@ pub mod storage_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("posthorn.internal.v1.Storage", "Register"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn beat(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BeatRequest>,
+        ) -> std::result::Result<tonic::Response<super::BeatReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/posthorn.internal.v1.Storage/Beat",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("posthorn.internal.v1.Storage", "Beat"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn beats(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BeatsRequest>,
+        ) -> std::result::Result<tonic::Response<super::BeatsReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/posthorn.internal.v1.Storage/Beats",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("posthorn.internal.v1.Storage", "Beats"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn forget_beat(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ForgetBeatRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ForgetBeatReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/posthorn.internal.v1.Storage/ForgetBeat",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("posthorn.internal.v1.Storage", "ForgetBeat"));
             self.inner.unary(req, path, codec).await
         }
         pub async fn check(
@@ -1213,6 +1334,18 @@ pub mod storage_server {
             &self,
             request: tonic::Request<super::RegisterRequest>,
         ) -> std::result::Result<tonic::Response<super::RegisterReply>, tonic::Status>;
+        async fn beat(
+            &self,
+            request: tonic::Request<super::BeatRequest>,
+        ) -> std::result::Result<tonic::Response<super::BeatReply>, tonic::Status>;
+        async fn beats(
+            &self,
+            request: tonic::Request<super::BeatsRequest>,
+        ) -> std::result::Result<tonic::Response<super::BeatsReply>, tonic::Status>;
+        async fn forget_beat(
+            &self,
+            request: tonic::Request<super::ForgetBeatRequest>,
+        ) -> std::result::Result<tonic::Response<super::ForgetBeatReply>, tonic::Status>;
         async fn check(
             &self,
             request: tonic::Request<super::CheckRequest>,
@@ -1460,6 +1593,137 @@ pub mod storage_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RegisterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/posthorn.internal.v1.Storage/Beat" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeatSvc<T: Storage>(pub Arc<T>);
+                    impl<T: Storage> tonic::server::UnaryService<super::BeatRequest>
+                    for BeatSvc<T> {
+                        type Response = super::BeatReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BeatRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Storage>::beat(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeatSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/posthorn.internal.v1.Storage/Beats" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeatsSvc<T: Storage>(pub Arc<T>);
+                    impl<T: Storage> tonic::server::UnaryService<super::BeatsRequest>
+                    for BeatsSvc<T> {
+                        type Response = super::BeatsReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BeatsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Storage>::beats(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeatsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/posthorn.internal.v1.Storage/ForgetBeat" => {
+                    #[allow(non_camel_case_types)]
+                    struct ForgetBeatSvc<T: Storage>(pub Arc<T>);
+                    impl<
+                        T: Storage,
+                    > tonic::server::UnaryService<super::ForgetBeatRequest>
+                    for ForgetBeatSvc<T> {
+                        type Response = super::ForgetBeatReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ForgetBeatRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Storage>::forget_beat(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ForgetBeatSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

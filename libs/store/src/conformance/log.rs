@@ -18,7 +18,7 @@ pub async fn an_append_is_visible_whole(store: Driver) {
     let mut write = append(&lobby, &a, rows(Chain::START, 1..=3, (epoch, 1)));
     let ann = MemberRecord { present: true, joined_seq: 1, as_of_seq: 3, ..MemberRecord::default() };
     write.members = vec![("ann".to_owned(), ann.clone())];
-    let (sent, head) = (write.rows.clone(), write.head.clone());
+    let (sent, head) = (write.rows.clone(), Head { fed_seq: 3, ..write.head.clone() });
     append_and_settle(&store, write).await;
     assert_eq!(read_all(&store, &lobby).await, sent);
     assert_eq!(store.read_tail(&lobby, 0).await.expect("reads"), sent);
@@ -129,7 +129,7 @@ pub async fn heads_and_members_only_grow(store: Driver) {
     let member = |as_of_seq, sent| MemberRecord { as_of_seq, sent, ..MemberRecord::default() };
     let settle = async |head: Head, members: Vec<(String, MemberRecord)>| {
         let (key, head) = (lobby.clone(), Some(head));
-        let settlement = Settlement { key, head, members, feed: Vec::new(), remove: false };
+        let settlement = Settlement { key, head, members, feed: Vec::new(), fed_seq: 0, remove: Vec::new() };
         store.settle(&a, vec![settlement]).await.expect("settles");
     };
     let head =
@@ -145,27 +145,52 @@ pub async fn heads_and_members_only_grow(store: Driver) {
     assert_eq!(members, [("ann".to_owned(), member(6, 2)), ("bob".to_owned(), member(4, 2))], "by user id");
 }
 
-pub async fn a_name_leaves_the_journal_when_its_last_append_is_settled(store: Driver) {
+pub async fn a_name_leaves_the_journal_when_its_last_note_is_removed(store: Driver) {
     let lobby = key("t", "lobby");
     let (a, epoch) = owner(&store, "a", &[&lobby]).await;
     let sent = rows(Chain::START, 1..=2, (epoch, 1));
     let mut first = append(&lobby, &a, sent[..1].to_vec());
     first.effects = true;
     let mut second = append(&lobby, &a, sent[1..].to_vec());
-    second.effects = true;
-    let settle = async |head: &Head| {
+    (second.effects, second.note) = (true, Some(2));
+    let settle = async |head: &Head, remove: Vec<u64>| {
         let (key, head) = (lobby.clone(), Some(head.clone()));
-        let settlement = Settlement { key, head, members: Vec::new(), feed: Vec::new(), remove: true };
+        let settlement = Settlement { key, head, members: Vec::new(), feed: Vec::new(), fed_seq: 0, remove };
         store.settle(&a, vec![settlement]).await.expect("settles");
     };
     let (head_1, head_2) = (first.head.clone(), second.head.clone());
     store.append(first).await.expect("appends");
     store.append(second).await.expect("appends");
-    settle(&head_1).await;
-    assert_eq!(store.journal(&a).await, Ok(vec![lobby.clone()]), "the second append is not settled");
-    settle(&head_2).await;
+    settle(&head_2, Vec::new()).await;
+    assert_eq!(store.journal(&a).await, Ok(vec![lobby.clone()]), "nothing was to be removed");
+    settle(&head_1, vec![1]).await;
+    assert_eq!(store.journal(&a).await, Ok(vec![lobby.clone()]), "the second note stands");
+    settle(&head_2, vec![2]).await;
     assert_eq!(store.journal(&a).await, Ok(Vec::new()));
-    settle(&head_2).await;
+    settle(&head_2, vec![1, 2]).await;
+    store.note(&a, &[(lobby.clone(), 3)]).await.expect("notes");
+    settle(&head_2, vec![1, 2]).await;
+    assert_eq!(store.journal(&a).await, Ok(vec![lobby]), "a removal that comes late takes no later note along");
+}
+
+pub async fn the_mark_of_the_feed_only_grows(store: Driver) {
+    let lobby = key("t", "lobby");
+    let (a, epoch) = owner(&store, "a", &[&lobby]).await;
+    let write = append(&lobby, &a, rows(Chain::START, 1..=5, (epoch, 1)));
+    let head = write.head.clone();
+    let whole = store.append(write).await.expect("appends");
+    assert_eq!(whole, !store.settles_apart());
+    let fed = async || store.heads(std::slice::from_ref(&lobby)).await.expect("reads").remove(0).map(|head| head.fed_seq);
+    if whole {
+        assert_eq!(fed().await, Some(5), "in the commit of the rows");
+        return;
+    }
+    for (said, expected) in [(0, 0), (3, 3), (2, 3), (5, 5), (4, 5)] {
+        let (key, head, members) = (lobby.clone(), Some(head.clone()), Vec::new());
+        let settlement = Settlement { key, head, members, feed: Vec::new(), fed_seq: said, remove: Vec::new() };
+        store.settle(&a, vec![settlement]).await.expect("settles");
+        assert_eq!(fed().await, Some(expected), "after {said}: the head may be ahead of it");
+    }
 }
 
 pub async fn a_repeated_append_changes_nothing(store: Driver) {

@@ -3,7 +3,7 @@
 use posthorn_core::Shard;
 
 use super::{Driver, append, instance, key, owner, rows};
-use crate::StoreError;
+use crate::{Beat, StoreError};
 
 pub async fn an_instance_registers_once_and_is_fenced_for_good(store: Driver) {
     let (a, b) = (instance("a"), instance("b"));
@@ -76,7 +76,7 @@ pub async fn journals_are_inherited_until_carried_over(store: Driver) {
     let mut with_effects = append(&lobby, &a, rows(Default::default(), 1..=1, (epoch, 1)));
     with_effects.effects = true;
     store.append(with_effects).await.expect("appends");
-    store.note(&a, std::slice::from_ref(&hall)).await.expect("notes");
+    store.note(&a, &[(hall.clone(), 2)]).await.expect("notes");
     let mut names = store.journal(&a).await.expect("lists");
     names.sort();
     assert_eq!(names, [hall.clone(), lobby.clone()]);
@@ -87,7 +87,8 @@ pub async fn journals_are_inherited_until_carried_over(store: Driver) {
     let shards = [lobby.shard(), hall.shard()];
     assert_eq!(store.claim(&shards, &b, "at b").await.expect("claims").len(), 2);
     assert_eq!(store.journal(&a).await.expect("lists").len(), 2, "the names stay until they are carried over");
-    store.note(&b, &names).await.expect("notes");
+    let notes: Vec<_> = names.iter().cloned().zip(1..).collect();
+    store.note(&b, &notes).await.expect("notes");
     store.carried_over(&shards[..1], &a).await.expect("not the owner: nothing");
     store.carried_over(&shards[..1], &b).await.expect("carries over");
     let inherits = |rows: Vec<crate::ShardRow>| rows.iter().map(|row| row.inherits.len()).sum::<usize>();
@@ -96,6 +97,23 @@ pub async fn journals_are_inherited_until_carried_over(store: Driver) {
     store.carried_over(&shards, &b).await.expect("carries over");
     assert_eq!(inherits(store.shards().await.expect("lists")), 0);
     assert_eq!(store.journal(&b).await.expect("lists").len(), 2, "the new owner's names stand");
+}
+
+pub async fn beats_are_kept_until_forgotten(store: Driver) {
+    let beat = |name: &str, count, leaving| Beat { instance: instance(name), address: format!("at {name}"), count, leaving };
+    assert_eq!(store.beats().await, Ok(Vec::new()));
+    store.beat(&beat("a", 1, false)).await.expect("beats");
+    store.beat(&beat("b", 7, false)).await.expect("beats");
+    store.beat(&beat("a", 2, true)).await.expect("beats");
+    let all = async || {
+        let mut beats = store.beats().await.expect("lists");
+        beats.sort_by(|x, y| x.instance.cmp(&y.instance));
+        beats
+    };
+    assert_eq!(all().await, [beat("a", 2, true), beat("b", 7, false)]);
+    store.forget_beat(&instance("b")).await.expect("forgets");
+    store.forget_beat(&instance("never there")).await.expect("no error");
+    assert_eq!(all().await, [beat("a", 2, true)]);
 }
 
 pub async fn one_of_many_claimers_gets_a_shard(store: Driver) {

@@ -48,17 +48,17 @@ pub(crate) struct Prepared {
     key: ConversationKey,
     instance: InstanceId,
     first: u64,
-    last: u64,
     epoch: u64,
     rows: Vec<(Key, Bytes)>,
     head: Cell,
     members: Vec<Cell>,
-    effects: bool,
+    /// Only where registers have to be told: all else goes with the rows.
+    note: Option<u64>,
 }
 
 impl Prepared {
     pub(crate) fn new(append: Append) -> Result<Self> {
-        let Append { key, instance, rows, head, members, effects } = append;
+        let Append { key, instance, rows, head, members, effects, note } = append;
         let (first, epoch) = rows.first().map_or((0, 0), |row| (row.seq, row.epoch));
         let encode = |row: &posthorn_proto::internal::Row| {
             let (epoch, load) = number(row);
@@ -68,8 +68,8 @@ impl Prepared {
         };
         let rows = rows.iter().map(encode).collect::<Result<_>>()?;
         let members = members.iter().map(|(user, record)| Cell::member(&key, user, record)).collect();
-        let (last, head) = (head.seq, Cell::head(&key, &head));
-        Ok(Self { key, instance, first, last, epoch, rows, head, members, effects })
+        let (head, note) = (Cell::head(&key, &head), note.filter(|_| effects));
+        Ok(Self { key, instance, first, epoch, rows, head, members, note })
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -81,20 +81,18 @@ impl Prepared {
 /// A settlement, encoded outside the writer.
 pub(crate) struct PreparedSettlement {
     key: ConversationKey,
-    settled: u64,
     cells: Vec<Cell>,
     feed: Vec<Key>,
-    remove: bool,
+    remove: Vec<u64>,
 }
 
 impl PreparedSettlement {
     pub(crate) fn new(settlement: &Settlement) -> Self {
-        let Settlement { key, head, members, feed, remove } = settlement;
+        let Settlement { key, head, members, feed, fed_seq: _, remove } = settlement;
         let cells = head.iter().map(|head| Cell::head(key, head));
         let cells = cells.chain(members.iter().map(|(user, record)| Cell::member(key, user, record))).collect();
         let feed = feed.iter().map(|row| keys::row(key, row.seq, row.epoch, row.load)).collect();
-        let settled = head.as_ref().map_or(u64::MAX, |head| head.seq);
-        Self { key: key.clone(), settled, cells, feed, remove: *remove }
+        Self { key: key.clone(), cells, feed, remove: remove.clone() }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -110,7 +108,7 @@ impl Group<'_> {
     /// Rows, head, members, feed and note: all or nothing, and only for the present owner. A former
     /// owner's write would put a head there that the next owner did not see.
     pub(crate) fn append(&mut self, append: Prepared) -> Result<()> {
-        let Prepared { key, instance, first, last, epoch, rows, head, members, effects } = append;
+        let Prepared { key, instance, first, epoch, rows, head, members, note } = append;
         if !self.held.active(&instance) {
             return Err(StoreError::Fenced(format!("instance {instance} is not active")));
         }
@@ -136,8 +134,8 @@ impl Group<'_> {
         for Cell { key, mark, value } in members {
             self.grow(key, &mark, value)?;
         }
-        if effects {
-            self.note(&instance, &key, last)?;
+        if let Some(note) = note {
+            self.note(&instance, &key, note)?;
         }
         Ok(())
     }
@@ -152,17 +150,17 @@ impl Group<'_> {
     }
 
     pub(crate) fn settle(&mut self, instance: &InstanceId, settlements: Vec<PreparedSettlement>) -> Result<()> {
-        for PreparedSettlement { key, settled, cells, feed, remove } in settlements {
+        for PreparedSettlement { key, cells, feed, remove } in settlements {
             for Cell { key, mark, value } in cells {
                 self.grow(key, &mark, value)?;
             }
             for row_key in &feed {
                 self.feed(&key, row_key);
             }
-            if remove {
+            if !remove.is_empty() {
                 let name = keys::journal(instance, Some(&key));
                 let noted = self.get(Space::System, &name)?.map(|value| decode_u64(&value)).transpose()?;
-                if noted.is_some_and(|noted| noted <= settled) {
+                if noted.is_some_and(|noted| remove.contains(&noted)) {
                     self.remove(Space::System, name);
                 }
             }

@@ -132,12 +132,12 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// Notes a name: `seq` is the end of the append that asks for it, 0 for none.
-    pub(crate) fn note(&mut self, instance: &InstanceId, key: &posthorn_core::ConversationKey, seq: u64) -> Result<()> {
+    /// Notes a name. Of several notes the highest is kept: it stands for all.
+    pub(crate) fn note(&mut self, instance: &InstanceId, key: &posthorn_core::ConversationKey, note: u64) -> Result<()> {
         let name = keys::journal(instance, Some(key));
         let noted = self.get(Space::System, &name)?.map(|value| super::values::decode_u64(&value)).transpose()?;
-        if noted.is_none_or(|noted| noted < seq) {
-            self.put(Space::System, name, encode_u64(seq));
+        if noted.is_none_or(|noted| noted < note) {
+            self.put(Space::System, name, encode_u64(note));
         }
         Ok(())
     }

@@ -57,7 +57,9 @@ impl EmbeddedStore {
 /// head would write over messages that were acknowledged.
 pub(super) fn head(view: &View<'_>, key: &ConversationKey) -> Result<Option<Head>> {
     let Some(value) = view.get(Space::Cells, &keys::head(key))? else { return Ok(None) };
-    let head: Head = decode_cell(&value)?;
+    let mut head: Head = decode_cell(&value)?;
+    // The feed's entries are in the commits of the rows.
+    head.fed_seq = head.seq;
     let (from, to) = (keys::row(key, head.seq.saturating_add(1), 0, 0), keys::row(key, u64::MAX, u64::MAX, u32::MAX));
     if let Some(beyond) = view.range(Space::Log, from, to).next().transpose()? {
         let (seq, ..) = keys::row_place(&beyond.0)?;

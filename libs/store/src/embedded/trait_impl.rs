@@ -16,7 +16,7 @@ use super::{
     reads::{self, MAX_DIRECT_POINTS},
 };
 use crate::{
-    Append, Claimed, Durability, FeedTable, InstanceId, Page, ReadRange, RecordKey, Result, Settlement, ShardRow,
+    Append, Beat, Claimed, Durability, FeedTable, InstanceId, Page, ReadRange, RecordKey, Result, Settlement, ShardRow,
     Store, Table,
     rules::{check_append, check_record_key},
 };
@@ -79,16 +79,30 @@ impl Store for EmbeddedStore {
         self.write("carried_over", Kind::Durable, bytes, move |group| group.carried_over(&shards, &instance)).await
     }
 
+    async fn beat(&self, beat: &Beat) -> Result<()> {
+        self.shared.beats.put(beat);
+        Ok(())
+    }
+
+    async fn beats(&self) -> Result<Vec<Beat>> {
+        Ok(self.shared.beats.all())
+    }
+
+    async fn forget_beat(&self, instance: &InstanceId) -> Result<()> {
+        self.shared.beats.forget(instance);
+        Ok(())
+    }
+
     async fn journal(&self, instance: &InstanceId) -> Result<Vec<ConversationKey>> {
         let instance = instance.clone();
         self.range("journal", move |view| reads::journal(view, &instance)).await
     }
 
-    async fn note(&self, instance: &InstanceId, conversations: &[ConversationKey]) -> Result<()> {
-        let (instance, conversations) = (instance.clone(), conversations.to_vec());
-        let bytes = conversations.len() * 192;
+    async fn note(&self, instance: &InstanceId, notes: &[(ConversationKey, u64)]) -> Result<()> {
+        let (instance, notes) = (instance.clone(), notes.to_vec());
+        let bytes = notes.len() * 192;
         let note =
-            move |group: &mut super::Group<'_>| conversations.iter().try_for_each(|key| group.note(&instance, key, 0));
+            move |group: &mut super::Group<'_>| notes.iter().try_for_each(|(key, note)| group.note(&instance, key, *note));
         self.write("note", Kind::Durable, bytes, note).await
     }
 

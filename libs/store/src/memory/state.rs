@@ -20,10 +20,12 @@ pub(super) struct State {
     /// Whether each is active, and its address.
     pub instances: BTreeMap<InstanceId, (bool, String)>,
     pub shards: BTreeMap<u16, ShardRow>,
-    /// The seq of the last append that noted the name.
+    /// The highest note of each name: numbers ascend, and lower ones stand for less.
     pub journals: BTreeMap<InstanceId, BTreeMap<ConversationKey, u64>>,
     pub rows: BTreeMap<ConversationKey, BTreeMap<RowKey, Row>>,
     pub heads: BTreeMap<ConversationKey, Head>,
+    /// What the feed has of each, where that is settled apart.
+    pub fed: BTreeMap<ConversationKey, u64>,
     pub members: BTreeMap<ConversationKey, BTreeMap<String, MemberRecord>>,
     pub registers: BTreeMap<UserKey, BTreeMap<String, RegisterRecord>>,
     pub records: BTreeMap<RecordKey, Bytes>,
@@ -109,9 +111,9 @@ impl State {
         }
     }
 
-    pub fn note(&mut self, instance: &InstanceId, key: &ConversationKey, seq: u64) {
+    pub fn note(&mut self, instance: &InstanceId, key: &ConversationKey, note: u64) {
         let noted = self.journals.entry(instance.clone()).or_default().entry(key.clone()).or_default();
-        *noted = seq.max(*noted);
+        *noted = note.max(*noted);
     }
 
     fn put_row(&mut self, key: &ConversationKey, row: &Row) {
@@ -163,8 +165,9 @@ impl State {
             }
         }
         self.project(key, Some(&append.head), &append.members);
-        if append.effects {
-            self.note(&append.instance, key, append.head.seq);
+        self.fed(key, append.head.seq);
+        if append.effects && let Some(note) = append.note {
+            self.note(&append.instance, key, note);
         }
         Ok(())
     }
@@ -174,7 +177,19 @@ impl State {
         for row in &append.rows {
             self.put_row(&append.key, row);
         }
-        self.note(&append.instance, &append.key, append.head.seq);
+        if let Some(note) = append.note {
+            self.note(&append.instance, &append.key, note);
+        }
+    }
+
+    fn fed(&mut self, key: &ConversationKey, seq: u64) {
+        let fed = self.fed.entry(key.clone()).or_default();
+        *fed = seq.max(*fed);
+    }
+
+    pub fn head(&self, key: &ConversationKey) -> Option<Head> {
+        let fed_seq = self.fed.get(key).copied().unwrap_or(0);
+        self.heads.get(key).map(|head| Head { fed_seq, ..head.clone() })
     }
 
     pub fn settle(&mut self, instance: &InstanceId, settlements: &[Settlement]) {
@@ -184,13 +199,11 @@ impl State {
             for row in &settlement.feed {
                 self.feed(key, row);
             }
-            if settlement.remove
-                && let Some(names) = self.journals.get_mut(instance)
+            self.fed(key, settlement.fed_seq);
+            if let Some(names) = self.journals.get_mut(instance)
+                && names.get(key).is_some_and(|noted| settlement.remove.contains(noted))
             {
-                let settled = settlement.head.as_ref().map_or(u64::MAX, |head| head.seq);
-                if names.get(key).is_some_and(|noted| *noted <= settled) {
-                    names.remove(key);
-                }
+                names.remove(key);
             }
         }
     }

@@ -91,9 +91,9 @@ async fn a_settlement_is_seen_at_once_and_lost_with_the_power_until_a_sync_takes
     let lobby = key("t", "lobby");
     let (a, epoch) = owner(&driver, "a", &[&lobby]).await;
     let write = append(&lobby, &a, rows(Chain::START, 1..=1, (epoch, 1)));
-    let head = Some(write.head.clone());
+    let (head, members) = (Some(write.head.clone()), Vec::new());
     assert_eq!(store.append(write).await, Ok(false));
-    let settle = crate::Settlement { key: lobby.clone(), head, members: Vec::new(), feed: Vec::new(), remove: true };
+    let settle = crate::Settlement { key: lobby.clone(), head, members, feed: Vec::new(), fed_seq: 1, remove: vec![1] };
     store.settle(&a, vec![settle.clone()]).await.expect("settles");
     assert_eq!(store.journal(&a).await, Ok(Vec::new()));
     let lost = store.crash();

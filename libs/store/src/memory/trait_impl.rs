@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::MemoryStore;
 use crate::{
-    Append, Claimed, Durability, FeedTable, InstanceId, Page, ReadRange, RecordKey, Result, Settlement, ShardRow,
+    Append, Beat, Claimed, Durability, FeedTable, InstanceId, Page, ReadRange, RecordKey, Result, Settlement, ShardRow,
     Store, Table,
     rules::{Pager, check_append, check_record_key},
 };
@@ -29,6 +29,10 @@ impl Store for MemoryStore {
 
     fn writable(&self) -> bool {
         true
+    }
+
+    fn settles_apart(&self) -> bool {
+        self.options.settle_apart
     }
 
     async fn register(&self, instance: &InstanceId, address: &str) -> Result<()> {
@@ -76,21 +80,35 @@ impl Store for MemoryStore {
         .await
     }
 
+    async fn beat(&self, beat: &Beat) -> Result<()> {
+        self.beats.put(beat);
+        Ok(())
+    }
+
+    async fn beats(&self) -> Result<Vec<Beat>> {
+        Ok(self.beats.all())
+    }
+
+    async fn forget_beat(&self, instance: &InstanceId) -> Result<()> {
+        self.beats.forget(instance);
+        Ok(())
+    }
+
     async fn journal(&self, instance: &InstanceId) -> Result<Vec<ConversationKey>> {
         self.read(|state| state.journals.get(instance).map_or_else(Vec::new, |names| names.keys().cloned().collect()))
     }
 
-    async fn note(&self, instance: &InstanceId, conversations: &[ConversationKey]) -> Result<()> {
-        let (instance, conversations) = (instance.clone(), conversations.to_vec());
+    async fn note(&self, instance: &InstanceId, notes: &[(ConversationKey, u64)]) -> Result<()> {
+        let (instance, notes) = (instance.clone(), notes.to_vec());
         self.write(move |state| {
-            conversations.iter().for_each(|key| state.note(&instance, key, 0));
+            notes.iter().for_each(|(key, note)| state.note(&instance, key, *note));
             Ok(())
         })
         .await
     }
 
     async fn heads(&self, keys: &[ConversationKey]) -> Result<Vec<Option<Head>>> {
-        self.read(|state| keys.iter().map(|key| state.heads.get(key).cloned()).collect())
+        self.read(|state| keys.iter().map(|key| state.head(key)).collect())
     }
 
     async fn append(&self, append: Append) -> Result<bool> {

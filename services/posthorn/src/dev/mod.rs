@@ -86,7 +86,7 @@ pub async fn run(args: DevArgs) -> Result<ExitCode> {
 pub async fn start(config: NodeConfig, listener: TcpListener, pages: Router) -> Result<Node> {
     let (metrics, clock) = (Metrics::default(), Clock::system());
     let engines = Engines::embedded(&config, &metrics).await?;
-    let parts = NodeParts { listener: Box::new(listener), clock, metrics, topology: Topology::Local, engines, pages };
+    let parts = NodeParts { listener: Box::new(listener), clock, metrics, topology: Topology::Local, roles: Roles::ALL, grpc: None, engines, pages };
     Ok(Node::start(config, parts).await?)
 }
 

@@ -15,6 +15,7 @@ use posthorn_proto::{
     internal::{Head, Row},
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::records::head_of;
 
@@ -23,6 +24,8 @@ pub struct Cell {
     pub shard: Shard,
     pub confirmed: RwLock<Confirmed>,
     pub(super) commands: mpsc::Sender<Command>,
+    /// The owner is to end: the shard is handed over.
+    pub(super) leave: CancellationToken,
 }
 
 /// What may be shown: only entries whose check has passed.

@@ -64,6 +64,11 @@ impl Batch {
         self.entries.iter().map(|entry| &entry.row).find(|row| row.seq == seq)
     }
 
+    /// Whose member records it changes.
+    fn touched(&self) -> BTreeSet<UserId> {
+        self.entries.iter().flat_map(|new| touched_by(&new.envelope.author, &new.fact)).collect()
+    }
+
     fn nobody_waits(&self) -> bool {
         let refusals = self.refused_sends.len() + self.refused_changes.len();
         self.entries.len() + self.sends.len() + self.made.len() + refusals == 0
@@ -116,12 +121,17 @@ impl Owner {
         if batch.nobody_waits() {
             return;
         }
+        if let Err(failure) = self.make_room(batch.entries.len(), batch.bytes).await {
+            self.give_up_unwritten(batch, &failure);
+            return;
+        }
         let started = Instant::now();
         let core = Arc::clone(&self.core);
         let taken = core.ownership.take_version(self.cell.shard);
         let version = taken.version;
         let effects = effects_of(&self.working, &batch.entries);
-        let written = self.write_and_check(&batch, version, !effects.is_empty()).await;
+        let note = self.owed.needs_note(!effects.is_empty()).then(|| core.ownership.next_note());
+        let written = self.write_and_check(&batch, version, !effects.is_empty(), note).await;
         if let Err(failure) = written {
             drop(taken);
             self.give_up(batch, &failure);
@@ -133,10 +143,15 @@ impl Owner {
         self.answer(batch, runs, effects).await;
     }
 
-    async fn write_and_check(&self, batch: &Batch, version: Version, effects: bool) -> Result<(), Failure> {
+    async fn write_and_check(
+        &mut self,
+        batch: &Batch,
+        version: Version,
+        effects: bool,
+        note: Option<u64>,
+    ) -> Result<(), Failure> {
         if !batch.entries.is_empty() {
-            let touched: BTreeSet<UserId> =
-                batch.entries.iter().flat_map(|new| touched_by(&new.envelope.author, &new.fact)).collect();
+            let touched = batch.touched();
             let request = AppendRowsRequest {
                 tenant: (&self.cell.key.tenant).into(),
                 conversation: (&self.cell.key.conversation).into(),
@@ -145,8 +160,12 @@ impl Owner {
                 head: Some(head_of(&self.working, self.chain, version)),
                 members: member_rows(&self.working, &touched),
                 effects,
+                note,
             };
             call(self.core.storage.clone().append(request)).await?;
+            if let Some(note) = note {
+                self.owed.noted(note);
+            }
         }
         self.core.checker.active().await
     }
@@ -158,12 +177,7 @@ impl Owner {
             return;
         }
         if failure.code == Code::StoreFull {
-            // Certain: nothing was written. Back to what is confirmed.
-            let confirmed = self.cell.confirmed.read();
-            self.working = confirmed.conversation.clone();
-            self.chain = confirmed.chain;
-            drop(confirmed);
-            batch.answer_all(failure);
+            self.give_up_unwritten(batch, failure);
         } else {
             self.broken = true;
             tracing::warn!(%failure, "an append is not confirmed, the conversation is loaded again");
@@ -172,8 +186,17 @@ impl Owner {
         }
     }
 
+    /// Certain: nothing was written. Back to what is confirmed.
+    fn give_up_unwritten(&mut self, batch: Batch, failure: &Failure) {
+        let confirmed = self.cell.confirmed.read();
+        self.working = confirmed.conversation.clone();
+        self.chain = confirmed.chain;
+        drop(confirmed);
+        batch.answer_all(failure);
+    }
+
     /// Shown from here on.
-    fn confirm(&self, batch: &Batch, version: Version) -> Vec<Run> {
+    fn confirm(&mut self, batch: &Batch, version: Version) -> Vec<Run> {
         if batch.entries.is_empty() {
             return Vec::new();
         }
@@ -202,6 +225,8 @@ impl Owner {
         }
         confirmed.chain = self.chain;
         confirmed.version = confirmed.version.max(version);
+        drop(confirmed);
+        self.owed.confirmed(batch.entries.iter().map(|new| new.row.clone()), batch.touched());
         runs
     }
 
@@ -228,7 +253,7 @@ impl Owner {
         }
         let owed = !effects.is_empty();
         if owed {
-            self.owe();
+            self.owed.owe_telling();
         }
         let after = After { runs, effects, owed, confirmed_ms: self.core.clock.now_ms(), answers };
         // The follower lives as long as this owner; a full queue makes the next append wait.

@@ -31,12 +31,14 @@ pub(super) struct Loaded {
     pub number: Number,
     /// Confirmed by this load, and perhaps never shown.
     pub tail: Vec<Row>,
-    /// A journal named it: registers have to be told again.
-    pub named: bool,
+    /// The own note of it: a journal named it, and registers have to be told again.
+    pub named: Option<u64>,
+    /// What the feed has for sure.
+    pub fed: u64,
 }
 
 /// `named`: read beyond the head. A load that finds less than `at_least` refuses.
-pub(super) async fn load(core: &Core, key: &ConversationKey, named: bool, at_least: u64) -> Result<Loaded, Failure> {
+pub(super) async fn load(core: &Core, key: &ConversationKey, named: Option<u64>, at_least: u64) -> Result<Loaded, Failure> {
     let (tenant, name) = (String::from(&key.tenant), String::from(&key.conversation));
     let number = Number { epoch: core.ownership.epoch(key.shard()), load: core.next_load() };
     let mut storage = core.storage.clone();
@@ -54,11 +56,12 @@ pub(super) async fn load(core: &Core, key: &ConversationKey, named: bool, at_lea
         preview = recent.into_iter().find(|row| row.seq == head.preview_seq);
     }
     let mut tail = Vec::new();
-    if named {
+    if named.is_some() {
         let request = ReadTailRequest { tenant, conversation: name, after: conversation.end.seq };
         tail = chained(call(storage.read_tail(request)).await?.rows, conversation.end.seq, chain);
     }
-    let mut loaded = Loaded { conversation, chain, version, preview, number, tail: Vec::new(), named };
+    let fed = head.as_ref().map_or(0, |head| head.fed_seq);
+    let mut loaded = Loaded { conversation, chain, version, preview, number, tail: Vec::new(), named, fed };
     if !tail.is_empty() {
         rewrite(core, key, &mut loaded, tail).await?;
     }
@@ -150,6 +153,8 @@ async fn rewrite(core: &Core, key: &ConversationKey, loaded: &mut Loaded, tail: 
         head: Some(head_of(&loaded.conversation, loaded.chain, version)),
         members: member_rows(&loaded.conversation, &touched),
         effects: true,
+        // One stands.
+        note: None,
     };
     call(core.storage.clone().append(request)).await?;
     core.checker.active().await?;

@@ -6,7 +6,9 @@ mod cell;
 mod commit;
 mod decide;
 mod load;
+mod owed;
 mod owner;
+mod settle;
 pub mod records;
 mod registry;
 

@@ -3,11 +3,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use posthorn_clock::sleep;
+use posthorn_clock::{Instant, sleep, sleep_until};
 use posthorn_core::{Chain, ConversationKey, Number, conversation::Conversation};
 use posthorn_errors::{Code, Failure};
-use posthorn_proto::internal::{JournalRow, NoteRequest, SettleRequest, Settlement};
-use tokio::sync::{mpsc, oneshot};
+use posthorn_proto::internal::{JournalRow, NoteRequest};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout_at,
+};
+use tokio_util::sync::CancellationToken;
 
 use parking_lot::RwLock;
 
@@ -16,6 +20,8 @@ use super::{
     cell::{Cell, Command, Confirmed},
     commit::{Batch, effects_of_all, runs_of_tail},
     load::{Loaded, load},
+    owed::Owed,
+    settle::Settled,
 };
 use posthorn_rpc::call;
 
@@ -31,12 +37,18 @@ pub(super) struct Owner {
     pub after: mpsc::Sender<After>,
     /// The working state is void: load before deciding anything.
     pub broken: bool,
-    /// Batches whose effects were not told yet; while some are, the journal names the conversation.
-    pub untold: usize,
+    /// Confirmed, and not settled.
+    pub owed: Owed,
+    pub settling: Option<Settled>,
+    /// Counted among those that the journal names.
+    counted: bool,
     told: Arc<Told>,
     /// Until the next try to load a broken one.
     retry: Duration,
 }
+
+/// What an owner that ends takes to settle.
+const FINISH: Duration = Duration::from_secs(2);
 
 /// Between tries to load a conversation whose append is ambiguous.
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -47,14 +59,21 @@ const IDLE_EMPTY: Duration = Duration::from_secs(2);
 
 /// Loads the conversation and starts its tasks.
 pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<Cell>, Failure> {
-    let named = core.ownership.is_named(&key);
+    let named = core.ownership.named_by(&key);
     let loaded = load(&core, &key, named, 0).await?;
     let (tx, rx) = mpsc::channel(core.config.max_queued_sends);
     let (after, batches) = mpsc::channel(core.config.max_queued_batches);
-    let Loaded { conversation, chain, version, preview, number, tail, named } = loaded;
+    let Loaded { conversation, chain, version, preview, number, tail, named, fed } = loaded;
     let confirmed = RwLock::new(Confirmed::new(conversation.clone(), chain, version, preview));
-    let cell = Arc::new(Cell { shard: key.shard(), key, confirmed, commands: tx });
+    let cell = Arc::new(Cell { shard: key.shard(), key, confirmed, commands: tx, leave: CancellationToken::new() });
     let told = Arc::new(Told::default());
+    let end = conversation.end.seq;
+    let head = tail.first().map_or(end, |row| row.seq - 1);
+    let mut owed = Owed::new(core.settles_apart, Duration::from_millis(core.config.settle_ms), named, end, head, fed);
+    if !tail.is_empty() {
+        owed.touched(conversation.members.keys().cloned());
+    }
+    let named = named.is_some();
     let mut owner = Owner {
         core: Arc::clone(&core),
         cell: Arc::clone(&cell),
@@ -63,7 +82,9 @@ pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<C
         number,
         after,
         broken: false,
-        untold: 0,
+        owed,
+        settling: None,
+        counted: false,
         told: Arc::clone(&told),
         retry: RETRY_MIN,
     };
@@ -71,6 +92,7 @@ pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<C
         owner.tell_again(tail).await;
         core.ownership.loaded(&cell.key);
     }
+    owner.count_owed();
     let (ended_tx, ended) = oneshot::channel();
     let (follower, followed) = (Arc::clone(&core), Arc::clone(&cell));
     core.tasks.background("follow", async move {
@@ -106,18 +128,29 @@ impl Owner {
     async fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
         let mut taken = Vec::new();
         loop {
+            let busy = self.settling.is_some();
+            let due = self.owed.due().filter(|_| !busy);
             let idle = if self.working.exists() { Duration::from_millis(self.core.config.idle_ms) } else { IDLE_EMPTY };
+            let (settling, told, leave) = (&mut self.settling, &self.told, &self.cell.leave);
             tokio::select! {
                 biased;
+                () = told.notify.notified() => {}
+                // Boxed: it survives the other branches. Before the commands: it goes on only when it is polled.
+                Some((settling, settled)) = async { Some(settling.as_mut()?.await) } => {
+                    self.settling = None;
+                    self.end_settling(settling, settled);
+                }
                 count = commands.recv_many(&mut taken, self.core.config.max_batch_entries) => {
                     if count == 0 {
-                        return;
+                        return self.finish().await;
                     }
                     self.handle(taken.drain(..)).await;
                 }
-                () = self.told.notify.notified() => {}
+                // What is owed gathers for a moment.
+                () = until(due), if due.is_some() => {}
+                () = leave.cancelled(), if !commands.is_closed() => commands.close(),
                 // Closed and drained: `recv_many` returns 0 then.
-                () = sleep(idle), if self.untold == 0 && !self.broken => commands.close(),
+                () = sleep(idle), if !self.owed.owes() && !busy && !self.broken => commands.close(),
                 // Somebody may wait for what was stored and never shown.
                 () = sleep(self.retry), if self.broken => {
                     if let Err(failure) = self.reload().await {
@@ -126,7 +159,7 @@ impl Owner {
                     }
                 }
             }
-            self.settle().await;
+            self.settle();
         }
     }
 
@@ -147,29 +180,48 @@ impl Owner {
         self.commit(batch).await;
     }
 
-    /// Out of the journal once nothing is owed. Not while an append is in flight: its note must stay.
-    async fn settle(&mut self) {
-        let told = self.told.take();
-        if told == 0 {
-            return;
+    /// Nothing more is appended: what is owed is settled, if that goes quickly. The journal has the rest.
+    async fn finish(&mut self) {
+        let until = Instant::now() + FINISH;
+        while self.owed.owes() && !self.broken && Instant::now() < until {
+            self.owed.told(self.told.take());
+            let ready = self.settling.is_some() || self.owed.due().is_some();
+            let told = Arc::clone(&self.told);
+            let settling = match self.settling.take() {
+                Some(settling) => settling,
+                None if ready => self.begin_settling(),
+                None => {
+                    // Times out at the latest when there is no more time.
+                    let _ = timeout_at(until, told.notify.notified()).await;
+                    continue;
+                }
+            };
+            let Ok((settling, settled)) = timeout_at(until, settling).await else { break };
+            let failed = !matches!(settled, Ok(true));
+            self.end_settling(settling, settled);
+            if failed {
+                break;
+            }
         }
-        self.untold = self.untold.saturating_sub(told);
-        if self.untold > 0 {
-            return;
+        if self.broken || self.owed.owes() {
+            self.core.ownership.leave_unsettled(self.cell.shard);
         }
-        self.core.metrics.unsettled.dec();
-        let settlement = Settlement {
-            tenant: (&self.cell.key.tenant).into(),
-            conversation: (&self.cell.key.conversation).into(),
-            head: Some(self.cell.confirmed.read().head()),
-            members: Vec::new(),
-            feed: Vec::new(),
-            remove: true,
-        };
-        let request = SettleRequest { settlements: vec![settlement], instance: self.core.ownership.instance.clone() };
-        if let Err(failure) = call(self.core.storage.clone().settle(request)).await {
-            // It stays in the journal: whoever loads it next tells again.
-            tracing::warn!(%failure, "a conversation could not be settled");
+    }
+
+    /// Begins to settle, once there is enough of it or it is old enough.
+    fn settle(&mut self) {
+        self.owed.told(self.told.take());
+        if self.settling.is_none() && self.owed.due().is_some_and(|due| due <= Instant::now()) {
+            self.settling = Some(self.begin_settling());
+        }
+        self.count_owed();
+    }
+
+    pub(super) fn count_owed(&mut self) {
+        let owes = self.owed.owes();
+        if owes != self.counted {
+            self.counted = owes;
+            if owes { self.core.metrics.unsettled.inc() } else { self.core.metrics.unsettled.dec() };
         }
     }
 
@@ -179,12 +231,14 @@ impl Owner {
         let at_least = self.cell.confirmed.read().conversation.end.seq;
         // Durable behind the append in doubt, in the same queue: when this is answered, that is decided.
         let (tenant, conversation) = (String::from(&self.cell.key.tenant), String::from(&self.cell.key.conversation));
-        let rows = vec![JournalRow { tenant, conversation }];
+        let note = core.ownership.next_note();
+        let rows = vec![JournalRow { tenant, conversation, note }];
         call(core.storage.clone().note(NoteRequest { instance: core.ownership.instance.clone(), rows })).await?;
+        self.owed.noted(note);
         // What it stored becomes visible now, and under a version that no cursor has passed.
         let taken = core.ownership.take_version(self.cell.shard);
-        let loaded = load(&core, &self.cell.key, true, at_least).await?;
-        let Loaded { conversation, chain, version, preview, number, .. } = loaded;
+        let loaded = load(&core, &self.cell.key, Some(note), at_least).await?;
+        let Loaded { conversation, chain, version, preview, number, tail: rewritten, .. } = loaded;
         core.checker.active().await?;
         let tail = self.newly_confirmed(at_least, conversation.end.seq).await?;
         {
@@ -194,28 +248,30 @@ impl Owner {
             (confirmed.marks, confirmed.marks_filled) = marks;
         }
         drop(taken);
+        let touched = rewritten.iter().any(|row| row.seq > at_least).then(|| conversation.members.keys().cloned().collect());
+        self.owed.confirmed(rewritten.into_iter().filter(|row| row.seq > at_least), touched.unwrap_or_default());
         self.retry = RETRY_MIN;
         (self.working, self.chain, self.number, self.broken) = (conversation, chain, number, false);
         self.tell_again(tail).await;
         Ok(())
     }
 
-    /// One more batch whose effects have to be told before the journal lets the conversation go.
-    pub(super) fn owe(&mut self) {
-        if self.untold == 0 {
-            self.core.metrics.unsettled.inc();
-        }
-        self.untold += 1;
-    }
-
     /// Everybody's registers, and the entries that may never have been shown.
     async fn tell_again(&mut self, tail: Vec<posthorn_proto::internal::Row>) {
         let effects = effects_of_all(&self.working);
         let runs = runs_of_tail(&self.working, tail);
-        self.owe();
+        self.owed.owe_telling();
         let after = After { runs, effects, owed: true, confirmed_ms: self.core.clock.now_ms(), answers: Vec::new() };
         // The follower lives as long as this owner.
         let _ = self.after.send(after).await;
+    }
+}
+
+/// For ever where there is nothing due.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -49,6 +49,8 @@ pub fn head_of(conversation: &Conversation, chain: Chain, version: Version) -> H
         preview_seq: end.preview_seq,
         floor_seq: 0,
         last_of_kind: end.last_of_kind.to_vec(),
+        // The store keeps it apart.
+        fed_seq: 0,
     }
 }
 

@@ -1,10 +1,14 @@
 //! Which conversations are in memory. Loads once however many ask at a time.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use posthorn_clock::sleep;
-use posthorn_core::ConversationKey;
+use posthorn_core::{ConversationKey, Shard};
 use posthorn_errors::{Code, Failure};
 use tokio::sync::{OnceCell, mpsc::error::TrySendError};
 
@@ -18,12 +22,15 @@ pub struct Registry {
     slots: Mutex<HashMap<ConversationKey, Slot>>,
 }
 
+/// Between two looks at who is still there.
+const CLOSE_LOOK: Duration = Duration::from_millis(5);
+
 /// Waits for an owner that is leaving the memory.
 const HAND_TRIES: u32 = 200;
 
 impl Registry {
     pub async fn get(&self, core: &Arc<Core>, key: &ConversationKey) -> Result<Arc<Cell>, Failure> {
-        let slot = Arc::clone(self.slots.lock().entry(key.clone()).or_default());
+        let slot = self.slot(core, key)?;
         let loaded = slot.get_or_try_init(|| owner::start(Arc::clone(core), key.clone())).await;
         match loaded {
             Ok(cell) => Ok(Arc::clone(cell)),
@@ -31,6 +38,39 @@ impl Registry {
                 self.forget_failed(key, &slot);
                 Err(failure)
             }
+        }
+    }
+
+    /// Nothing of a shard that is being left comes in: whoever leaves it sees all there is.
+    fn slot(&self, core: &Core, key: &ConversationKey) -> Result<Slot, Failure> {
+        let mut slots = self.slots.lock();
+        core.ownership.serves(key.shard())?;
+        Ok(Arc::clone(slots.entry(key.clone()).or_default()))
+    }
+
+    /// Ends the owners of these shards, which are served no more: when this returns every write of theirs
+    /// has returned or was given up.
+    pub async fn close(&self, shards: &BTreeSet<Shard>) {
+        loop {
+            let slots: Vec<Slot> = {
+                let slots = self.slots.lock();
+                slots.iter().filter(|(key, _)| shards.contains(&key.shard())).map(|(_, slot)| Arc::clone(slot)).collect()
+            };
+            if slots.is_empty() {
+                return;
+            }
+            for cell in slots.iter().filter_map(|slot| slot.get()) {
+                cell.leave.cancel();
+            }
+            drop(slots);
+            sleep(CLOSE_LOOK).await;
+        }
+    }
+
+    /// Returns when no owner is left.
+    pub async fn emptied(&self) {
+        while !self.slots.lock().is_empty() {
+            sleep(CLOSE_LOOK).await;
         }
     }
 

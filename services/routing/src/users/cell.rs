@@ -1,7 +1,7 @@
 //! A user's registers: loaded once, written through, one change at a time.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 use posthorn_clock::{Instant, sleep};
-use posthorn_core::UserKey;
+use posthorn_core::{Shard, UserKey};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client,
@@ -42,10 +42,30 @@ pub struct Users {
 
 impl Users {
     pub async fn get(&self, core: &Core, key: &UserKey) -> Result<Arc<UserCell>, Failure> {
-        let slot = Arc::clone(self.slots.lock().entry(key.clone()).or_default());
+        let slot = {
+            let mut slots = self.slots.lock();
+            core.ownership.serves(key.shard())?;
+            Arc::clone(slots.entry(key.clone()).or_default())
+        };
         let cell = slot.get_or_try_init(|| load(core, key)).await?;
         *cell.used.lock() = Instant::now();
         Ok(Arc::clone(cell))
+    }
+
+    /// Forgets the users of these shards, which are served no more: when this returns every write of theirs
+    /// has returned.
+    pub async fn close(&self, shards: &BTreeSet<Shard>) {
+        let mut closed = Vec::new();
+        self.slots.lock().retain(|key, slot| {
+            let ours = shards.contains(&key.shard());
+            if ours {
+                closed.push(Arc::clone(slot));
+            }
+            !ours
+        });
+        for cell in closed.iter().filter_map(|slot| slot.get()) {
+            drop(cell.registers.lock().await);
+        }
     }
 
     /// Drops users that nobody asked for in a while. Whoever holds one keeps it: a slot leaves only
@@ -81,6 +101,8 @@ impl UserCell {
     /// under a version that no cursor has passed.
     pub async fn lock(&self, core: &Core) -> Result<tokio::sync::MutexGuard<'_, Registers>, Failure> {
         let mut registers = self.registers.lock().await;
+        // Whoever got here after the shard was left writes nothing.
+        core.ownership.serves(self.key.shard())?;
         if self.stale.load(Ordering::Relaxed) {
             let stored = read(core, &self.key).await?;
             let changed = stored.into_iter().filter(|(name, record)| registers.get(name) != Some(record)).collect();

@@ -49,7 +49,7 @@ impl Place {
     async fn over(store: Arc<MemoryStore>, clock: Clock) -> Self {
         let (metrics, tasks) = (Metrics::default(), Tasks::new());
         let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
-        let storage = StorageService::new(StorageDeps { store: store.clone() });
+        let storage = StorageService::new(StorageDeps { store: store.clone(), feed: None });
         let storage = Link::local(&rpc, "storage", rpc.guard("storage", posthorn_storage::grpc::routes(storage)));
         let bus = MemoryBus::new();
         let service = SessionService::new(SessionDeps {

@@ -13,7 +13,7 @@ use posthorn_proto::internal::{
     AuthenticateReply, AuthenticateRequest, CreateApiKeyRequest, CreateTenantRequest, KeyScope, ListRecordsRequest,
     Table,
 };
-use posthorn_routing::{RoutingConfig, RoutingDeps, RoutingService};
+use posthorn_routing::{InstanceDeps, RoutingConfig, RoutingInstance};
 use posthorn_rpc::{Link, Rpc, RpcConfig, SessionClient};
 use posthorn_session::{SessionConfig, SessionDeps, SessionService};
 use posthorn_storage::{StorageDeps, StorageService};
@@ -98,12 +98,12 @@ impl Place {
         let local = |name, routes| Link::local(&rpc, name, rpc.guard(name, routes));
 
         let store = MemoryStore::new(clock.clone());
-        let storage = StorageService::new(StorageDeps { store });
+        let storage = StorageService::new(StorageDeps { store, feed: None });
         let storage = local("storage", posthorn_storage::grpc::routes(storage));
         let session = session(&storage, &bus, &clock, &metrics, &tasks).await;
         let session = local("session", posthorn_session::grpc::routes(session));
         let peers = Link::not_yet();
-        let routing = RoutingService::start(RoutingDeps {
+        let routing = RoutingInstance::start(InstanceDeps {
             config: RoutingConfig::default(),
             storage: storage.storage(),
             session: session.session(),
@@ -113,6 +113,7 @@ impl Place {
             metrics: metrics.clone(),
             tasks: tasks.clone(),
             address: "local".to_owned(),
+            alone: true,
         });
         let routing = local("routing", posthorn_routing::grpc::routes(routing.await.unwrap()));
         assert!(peers.bind(routing.clone()));

@@ -7,7 +7,7 @@ use posthorn_proto::{
     client::{Entry, HistoryPage, Kind, SyncPage},
     internal::{CreateTenantRequest, MintTokenRequest, RevokeRequest},
 };
-use posthorn_routing::{RoutingConfig, RoutingDeps, RoutingService};
+use posthorn_routing::{InstanceDeps, RoutingConfig, RoutingInstance};
 use posthorn_rpc::{Link, Rpc, RpcConfig, SessionClient};
 use posthorn_session::{SessionConfig, SessionDeps, SessionService};
 use posthorn_storage::{StorageDeps, StorageService};
@@ -30,7 +30,7 @@ impl Place {
         let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
         let local = |name, routes| Link::local(&rpc, name, rpc.guard(name, routes));
         let bus = MemoryBus::new();
-        let storage = StorageService::new(StorageDeps { store: MemoryStore::new(clock.clone()) });
+        let storage = StorageService::new(StorageDeps { store: MemoryStore::new(clock.clone()), feed: None });
         let storage = local("storage", posthorn_storage::grpc::routes(storage));
         let session = SessionService::new(SessionDeps {
             config: SessionConfig::default(),
@@ -44,7 +44,7 @@ impl Place {
         session.load().await.unwrap();
         let session = local("session", posthorn_session::grpc::routes(session));
         let peers = Link::not_yet();
-        let routing = RoutingService::start(RoutingDeps {
+        let routing = RoutingInstance::start(InstanceDeps {
             config: RoutingConfig::default(),
             storage: storage.storage(),
             session: session.session(),
@@ -54,6 +54,7 @@ impl Place {
             metrics: metrics.clone(),
             tasks: tasks.clone(),
             address: "local".to_owned(),
+            alone: true,
         });
         let routing = local("routing", posthorn_routing::grpc::routes(routing.await.unwrap()));
         assert!(peers.bind(routing.clone()));

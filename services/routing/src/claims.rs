@@ -1,0 +1,131 @@
+//! Taking shards and giving them back (architecture section 4: claim, journals, hand-over).
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use futures_util::future::join_all;
+use posthorn_core::{ConversationId, ConversationKey, Shard, TenantId};
+use posthorn_errors::{Code, Failure};
+use posthorn_proto::internal::{
+    CarriedOverRequest, ClaimRequest, JournalRequest, JournalRow, NoteRequest, ReleaseRequest, ShardRow,
+};
+use posthorn_rpc::call;
+
+use crate::service::Core;
+
+/// Names in one note.
+const NAMES_PER_NOTE: usize = 1_000;
+
+/// Claims those of `shards` that are free, or whose owner is fenced, carries the journals that they
+/// inherit over into the own, and serves them from then on. Returns those that are held now.
+pub async fn claim(core: &Core, shards: &[Shard]) -> Result<Vec<Shard>, Failure> {
+    if shards.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut storage = core.storage.clone();
+    let request = ClaimRequest {
+        shards: shards.iter().map(|shard| u32::from(shard.0)).collect(),
+        instance: core.ownership.instance.clone(),
+        address: core.address.clone(),
+    };
+    let claimed = call(storage.claim(request)).await?.claimed;
+    let rows: Vec<(Shard, ShardRow)> =
+        claimed.into_iter().filter_map(|row| Some((Shard(u16::try_from(row.shard).ok()?), row))).collect();
+    carry_over(core, &rows).await?;
+    for (shard, row) in &rows {
+        core.ownership.hold(*shard, row.epoch);
+    }
+    core.metrics.claims.inc_by(rows.len() as u64);
+    Ok(rows.into_iter().map(|(shard, _)| shard).collect())
+}
+
+/// The names that concern these shards, out of the journals of those who owned them before.
+async fn carry_over(core: &Core, rows: &[(Shard, ShardRow)]) -> Result<(), Failure> {
+    let mut heirs: BTreeMap<&str, BTreeSet<Shard>> = BTreeMap::new();
+    for (shard, row) in rows {
+        for gone in &row.inherits {
+            heirs.entry(gone).or_default().insert(*shard);
+        }
+    }
+    if heirs.is_empty() {
+        return Ok(());
+    }
+    let mut storage = core.storage.clone();
+    let mut names: HashMap<ConversationKey, u64> = HashMap::new();
+    for (gone, shards) in &heirs {
+        for row in call(storage.journal(JournalRequest { instance: (*gone).to_owned() })).await?.rows {
+            let key = key_of(&row)?;
+            if shards.contains(&key.shard()) {
+                names.entry(key).or_insert_with(|| core.ownership.next_note());
+            }
+        }
+    }
+    let notes: Vec<JournalRow> = names.iter().map(|(key, note)| note_of(key, *note)).collect();
+    for chunk in notes.chunks(NAMES_PER_NOTE) {
+        let request = NoteRequest { instance: core.ownership.instance.clone(), rows: chunk.to_vec() };
+        call(storage.note(request)).await?;
+    }
+    let shards = heirs.into_values().flatten().collect::<BTreeSet<_>>();
+    let request = CarriedOverRequest {
+        shards: shards.iter().map(|shard| u32::from(shard.0)).collect(),
+        instance: core.ownership.instance.clone(),
+    };
+    call(storage.carried_over(request)).await?;
+    core.ownership.inherit(names);
+    Ok(())
+}
+
+fn note_of(key: &ConversationKey, note: u64) -> JournalRow {
+    JournalRow { tenant: (&key.tenant).into(), conversation: (&key.conversation).into(), note }
+}
+
+fn key_of(row: &JournalRow) -> Result<ConversationKey, Failure> {
+    let (tenant, conversation) = (TenantId::new(&row.tenant), ConversationId::new(&row.conversation));
+    match (tenant, conversation) {
+        (Ok(tenant), Ok(conversation)) => Ok(ConversationKey { tenant, conversation }),
+        _ => Err(Failure::new(Code::DataLoss, "a journal row has an invalid key")),
+    }
+}
+
+/// Loads and settles what the journals of others named.
+pub async fn settle_inherited(core: &Arc<Core>) {
+    for key in core.ownership.named() {
+        if let Err(failure) = core.conversations.get(core, &key).await
+            && failure.code != Code::WrongOwner
+        {
+            tracing::error!(%failure, conversation = %key.conversation, "an unsettled conversation cannot be loaded");
+        }
+    }
+}
+
+/// Gives shards back. A release goes out only when every write of the shard has returned, and once it is
+/// sent the epoch is never served again.
+pub async fn hand_over(core: &Arc<Core>, shards: &[Shard]) {
+    let leaving: Vec<(Shard, u64)> =
+        shards.iter().filter_map(|&shard| Some((shard, core.ownership.leave(shard)?))).collect();
+    if leaving.is_empty() {
+        return;
+    }
+    let set: BTreeSet<Shard> = leaving.iter().map(|(shard, _)| *shard).collect();
+    core.conversations.close(&set).await;
+    core.users.close(&set).await;
+    let releases = leaving.into_iter().map(|(shard, epoch)| async move {
+        let request = ReleaseRequest {
+            shard: u32::from(shard.0),
+            epoch,
+            instance: core.ownership.instance.clone(),
+            unsettled: core.ownership.is_unsettled(shard),
+        };
+        match call(core.storage.clone().release(request)).await {
+            Ok(_) => {
+                core.ownership.left(shard);
+                core.metrics.releases.inc();
+            }
+            // Sent, so never served again. The next look tries once more.
+            Err(failure) => tracing::warn!(%failure, shard = shard.0, "a shard could not be given back yet"),
+        }
+    });
+    join_all(releases).await;
+}
