@@ -90,7 +90,8 @@ calls! {
     /// Moves marks; they only grow.
     mark(Mark: Mark) -> Marked(Marked);
     typing(Typing: Typing) -> Done(Done);
-    /// Replaces the set of users whose presence is watched. To be asked again after a reconnect.
+    /// Replaces the set of users whose presence is watched. The last set that the server took is asked for
+    /// again after a reconnect; what it finds then comes as [`crate::Event::Presence`].
     watch_presence(WatchPresence: WatchPresence) -> PresenceWatched(PresenceWatched);
     create_conversation(CreateConversation: CreateConversation) -> ConversationCreated(ConversationCreated);
     list_members(ListMembers: ListMembers) -> Members(MemberPage);

@@ -387,6 +387,69 @@ async fn another_generation_begins_anew() {
     assert_eq!(seqs(world.told().await), [3]);
 }
 
+/// The next request, which must be to watch.
+async fn watch(server: &mut Server) -> (u64, Vec<String>) {
+    match server.next().await {
+        (id, Request::WatchPresence(watch)) => (id, watch.users),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn watched(user: &str, status: client::Status) -> Frame {
+    let now = client::PresenceNow { user: user.into(), status: status.into(), last_seen_ms: 0 };
+    Frame::PresenceWatched(client::PresenceWatched { now: vec![now] })
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_was_watched_is_watched_again_after_a_reconnect() {
+    let mut world = World::new(|_| {});
+    let mut server = world.greet().await;
+    let ask = |users: &[&str]| {
+        let (client, users) = (world.client.clone(), users.iter().map(|&user| user.to_owned()).collect());
+        async move { client.watch_presence(client::WatchPresence { users }).await }
+    };
+    let answer = async {
+        let (id, users) = watch(&mut server).await;
+        assert_eq!(users, ["ben", "cyd"]);
+        server.reply(id, watched("ben", client::Status::Online)).await;
+    };
+    let (taken, ()) = tokio::join!(ask(&["ben", "cyd"]), answer);
+    assert_eq!(taken.unwrap().now[0].user, "ben");
+    // One that was refused does not count.
+    let refuse = async {
+        let (id, _) = watch(&mut server).await;
+        server.refuse(id, Failure::plain(Code::TooManyWatched)).await;
+    };
+    assert!(tokio::join!(ask(&["dan"]), refuse).0.is_err());
+
+    drop(server);
+    let mut server = world.greet().await;
+    let (id, users) = watch(&mut server).await;
+    assert_eq!(users, ["ben", "cyd"]);
+    server.refuse(id, Failure::plain(Code::Unavailable)).await;
+    // It asks until it is answered, and the application is told what is the case.
+    let (id, users) = watch(&mut server).await;
+    assert_eq!(users, ["ben", "cyd"]);
+    server.reply(id, watched("ben", client::Status::Offline)).await;
+    let Event::Presence(now) = world.told().await else { panic!("not told") };
+    assert_eq!((now.user.as_str(), now.status()), ("ben", client::Status::Offline));
+
+    // Events without a conversation to read them from were lost: the same.
+    server.reply(0, Frame::Resync(client::Resync::default())).await;
+    let (id, _) = server.next().await;
+    server.reply(id, Frame::Sync(page("later"))).await;
+    assert_eq!(watch(&mut server).await.1, ["ben", "cyd"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_nobody_asks_for_nothing_after_a_reconnect() {
+    let mut world = World::new(|_| {});
+    drop(world.greet().await);
+    let mut server = world.greet().await;
+    world.client.send(Outgoing::text("c", "hello")).await.unwrap();
+    server.send().await;
+}
+
 struct Panics(mpsc::UnboundedSender<u64>);
 
 impl Observer for Panics {

@@ -28,7 +28,7 @@ export const CODES = Object.freeze({
   idempotency_in_flight: Object.freeze({ retryable: true, sideEffectFree: true, summary: "a request with this Idempotency-Key is being worked on", advice: "try again after the delay: the answer of the first will be repeated" }),
   members_limit: Object.freeze({ retryable: false, sideEffectFree: true, summary: "the conversation has `limits.max_members` members", advice: "make another conversation" }),
   last_owner: Object.freeze({ retryable: false, sideEffectFree: true, summary: "a group's last owner cannot leave or step down while others remain", advice: "make another member owner first" }),
-  rate_limited: Object.freeze({ retryable: true, sideEffectFree: true, summary: "more requests than the limit class of the token allows; `limit` names which", advice: "wait `retry_after_ms`" }),
+  rate_limited: Object.freeze({ retryable: true, sideEffectFree: true, summary: "more requests than the token's limit class, or the API key, allows; `limit` names which", advice: "wait `retry_after_ms`" }),
   too_many_pending: Object.freeze({ retryable: true, sideEffectFree: true, summary: "more than `edge.max_pending_requests` requests of this connection wait for an answer", advice: "wait for replies before sending more" }),
   too_many_watched: Object.freeze({ retryable: false, sideEffectFree: true, summary: "more than `edge.max_watched_users` users watched by one connection", advice: "watch only who is on the screen" }),
   flood: Object.freeze({ retryable: true, sideEffectFree: true, summary: "the connection went on sending far beyond its limits", advice: "come back after the delay, slower" }),

@@ -125,7 +125,7 @@ codes! {
     LastOwner "last_owner" FailedPrecondition 409 None, false true "a group's last owner cannot leave or step down while others remain" "make another member owner first";
 
     // Too much, too fast.
-    RateLimited "rate_limited" ResourceExhausted 429 None, true true "more requests than the limit class of the token allows; `limit` names which" "wait `retry_after_ms`";
+    RateLimited "rate_limited" ResourceExhausted 429 None, true true "more requests than the token's limit class, or the API key, allows; `limit` names which" "wait `retry_after_ms`";
     TooManyPending "too_many_pending" ResourceExhausted 429 None, true true "more than `edge.max_pending_requests` requests of this connection wait for an answer" "wait for replies before sending more";
     TooManyWatched "too_many_watched" ResourceExhausted 409 None, false true "more than `edge.max_watched_users` users watched by one connection" "watch only who is on the screen";
     Flood "flood" ResourceExhausted 429 Some(4420), true true "the connection went on sending far beyond its limits" "come back after the delay, slower";

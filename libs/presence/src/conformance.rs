@@ -22,6 +22,7 @@ pub async fn run(presence: Arc<impl Presence + ?Sized>) {
     tenants_are_apart(&*presence).await;
     a_gateway_that_is_gone_takes_its_connections_along(&*presence).await;
     watching_is_replaced_and_ends_with_the_connection(&*presence).await;
+    only_a_registered_connection_watches(&*presence).await;
 }
 
 async fn first_and_last_connection_are_told(p: &(impl Presence + ?Sized)) {
@@ -60,10 +61,34 @@ async fn a_gateway_that_is_gone_takes_its_connections_along(p: &(impl Presence +
 async fn watching_is_replaced_and_ends_with_the_connection(p: &(impl Presence + ?Sized)) {
     let (ann, bob, eve) = (user("one", "ann"), user("one", "bob"), user("one", "eve"));
     p.register(&eve, "d", &at("g", 7)).await.expect("registered");
-    p.watch(&at("g", 7), &[ann.clone(), bob.clone()]).await.expect("watched");
-    p.watch(&at("g", 7), std::slice::from_ref(&bob)).await.expect("watched");
+    assert!(p.watch(&at("g", 7), &[ann.clone(), bob.clone()]).await.expect("watched"));
+    assert!(p.watch(&at("g", 7), std::slice::from_ref(&bob)).await.expect("watched"));
     assert!(p.watchers(&ann).await.expect("known").is_empty());
     assert_eq!(p.watchers(&bob).await.expect("known"), [at("g", 7)]);
     p.unregister(&eve, &at("g", 7)).await.expect("unregistered");
     assert!(p.watchers(&bob).await.expect("known").is_empty());
+}
+
+async fn only_a_registered_connection_watches(p: &(impl Presence + ?Sized)) {
+    let (ann, eve) = (user("one", "ann"), user("one", "eve"));
+    let watch = async |number, what: &str| {
+        let taken = p.watch(&at("late", number), std::slice::from_ref(&ann)).await.expect(what);
+        (taken, p.watchers(&ann).await.expect("known").len())
+    };
+    assert_eq!(watch(1, "never there").await, (false, 0));
+    p.register(&eve, "d", &at("late", 1)).await.expect("registered");
+    assert_eq!(watch(1, "there").await, (true, 1));
+    assert_eq!(watch(2, "another number").await, (false, 1));
+    assert!(p.watch(&at("late", 1), &[]).await.expect("nobody"), "whoever is there may watch nobody");
+    assert_eq!(watch(1, "again").await, (true, 1));
+    // What unregisters another user's connection of this number unregisters nothing.
+    p.unregister(&ann, &at("late", 1)).await.expect("unknown");
+    assert_eq!(watch(1, "still there").await, (true, 1));
+    p.unregister(&eve, &at("late", 1)).await.expect("unregistered");
+    assert_eq!(watch(1, "gone").await, (false, 0));
+    assert!(!p.watch(&at("late", 1), &[]).await.expect("nobody"), "also for nobody");
+    p.register(&eve, "d", &at("late", 3)).await.expect("registered");
+    assert_eq!(watch(3, "there").await, (true, 1));
+    p.drop_gateway("late").await.expect("dropped");
+    assert_eq!(watch(3, "gone with its gateway").await, (false, 0));
 }

@@ -42,8 +42,9 @@ pub trait Presence: Send + Sync + 'static {
     /// Every connection of a gateway that is gone; returns the users that went offline by it.
     async fn drop_gateway(&self, gateway: &str) -> Result<Vec<UserKey>>;
 
-    /// Replaces the users that a connection watches.
-    async fn watch(&self, at: &ConnectionRef, users: &[UserKey]) -> Result<()>;
+    /// Replaces the users that a connection watches. False, and nothing is changed, where the connection
+    /// is not registered (any more): what watches ends with its connection, whatever comes late.
+    async fn watch(&self, at: &ConnectionRef, users: &[UserKey]) -> Result<bool>;
 
     /// The connections that watch the user.
     async fn watchers(&self, user: &UserKey) -> Result<Vec<ConnectionRef>>;

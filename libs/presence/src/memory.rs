@@ -1,7 +1,7 @@
-//! The presence of one process: two maps behind a lock that is held for microseconds.
+//! The presence of one process: a few maps behind a lock that is held for microseconds.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -18,6 +18,7 @@ pub struct MemoryPresence(Mutex<State>);
 struct State {
     /// Few connections each: a vector in the order of registration.
     users: HashMap<UserKey, Vec<ConnectionRef>>,
+    registered: HashSet<ConnectionRef>,
     /// What each connection watches, and the other way round.
     watching: HashMap<ConnectionRef, Vec<UserKey>>,
     watchers: HashMap<UserKey, BTreeSet<ConnectionRef>>,
@@ -44,15 +45,19 @@ impl State {
 
     /// True if it was the last.
     fn unregister(&mut self, user: &UserKey, at: &ConnectionRef) -> bool {
-        self.unwatch(at);
         let Some(connections) = self.users.get_mut(user) else { return false };
         let before = connections.len();
         connections.retain(|other| other != at);
-        let went = before > 0 && connections.is_empty();
-        if connections.is_empty() {
+        if connections.len() == before {
+            return false;
+        }
+        let last = connections.is_empty();
+        if last {
             self.users.remove(user);
         }
-        went
+        self.registered.remove(at);
+        self.unwatch(at);
+        last
     }
 }
 
@@ -68,6 +73,7 @@ impl Presence for MemoryPresence {
         let first = connections.is_empty();
         if !connections.contains(at) {
             connections.push(at.clone());
+            state.registered.insert(at.clone());
         }
         Ok(first)
     }
@@ -108,17 +114,20 @@ impl Presence for MemoryPresence {
         Ok(offline)
     }
 
-    async fn watch(&self, at: &ConnectionRef, users: &[UserKey]) -> Result<()> {
+    async fn watch(&self, at: &ConnectionRef, users: &[UserKey]) -> Result<bool> {
         let mut state = self.0.lock();
+        if !state.registered.contains(at) {
+            return Ok(false);
+        }
         state.unwatch(at);
         if users.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         for user in users {
             state.watchers.entry(user.clone()).or_default().insert(at.clone());
         }
         state.watching.insert(at.clone(), users.to_vec());
-        Ok(())
+        Ok(true)
     }
 
     async fn watchers(&self, user: &UserKey) -> Result<Vec<ConnectionRef>> {

@@ -11,6 +11,7 @@ pub mod http;
 mod limits;
 mod live;
 mod metrics;
+mod presence;
 pub mod sends;
 pub mod service;
 pub mod ws;

@@ -48,6 +48,8 @@ pub(crate) struct EdgeMetrics {
     pub publications: Counter,
     pub events_queued: Counter,
     pub bus_gaps: Counter,
+    pub presence_checks: Family<ResultLabel, Counter>,
+    pub presence_checks_waiting: Gauge,
     pub send_to_ack_seconds: Histogram,
     ack_to_deliver: Family<RouteLabel, Histogram>,
 }
@@ -81,6 +83,16 @@ impl EdgeMetrics {
             publications: m.register("edge_publications", "Publications taken from the bus", Counter::default()),
             events_queued: m.register("edge_events_queued", "Events put into connections' queues", Counter::default()),
             bus_gaps: m.register("edge_bus_gaps", "Holes in a publisher's numbers", Counter::default()),
+            presence_checks: m.register(
+                "edge_presence_checks",
+                "Connections asked anew whom they may watch, by result: ok or the error's code",
+                counter_family(),
+            ),
+            presence_checks_waiting: m.register(
+                "edge_presence_checks_waiting",
+                "Connections that wait for that; bound: edge.max_connections",
+                gauge(),
+            ),
             send_to_ack_seconds: m.register("send_to_ack_seconds", "From a send's frame to its reply", histogram()),
             ack_to_deliver: m.register(
                 "ack_to_deliver_seconds",
@@ -104,6 +116,10 @@ impl EdgeMetrics {
 
     pub fn resync(&self, cause: &'static str) {
         self.resyncs.get_or_create(&ResultLabel { result: Word(cause) }).inc();
+    }
+
+    pub fn presence_checked(&self, result: &'static str) {
+        self.presence_checks.get_or_create(&ResultLabel { result: Word(result) }).inc();
     }
 
     pub fn answered(&self, request: &'static str, result: &'static str) {

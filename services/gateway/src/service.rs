@@ -21,6 +21,7 @@ use crate::{
         subscriber::{Subject, follow},
     },
     metrics::EdgeMetrics,
+    presence::{self, Line},
 };
 
 /// How long a generation read from the store is taken as the present one, ms.
@@ -44,6 +45,8 @@ pub struct Gateway {
     pub(crate) incarnation: String,
     pub(crate) registry: Registry,
     pub(crate) admission: Admission,
+    /// Connections for which is to be asked whom they may watch.
+    pub(crate) line: Line,
     pub(crate) metrics: EdgeMetrics,
     draining: AtomicBool,
     /// Sockets without an authenticated `connect`, and all sockets.
@@ -67,11 +70,13 @@ impl Gateway {
     /// Subscribes to the bus, in the background, and begins to take connections: they wait for that.
     pub fn new(deps: GatewayDeps) -> Arc<Self> {
         let incarnation = deps.clock.uuid_v4().simple().to_string();
+        let metrics = EdgeMetrics::new(&deps.metrics);
         let gateway = Arc::new(Self {
             incarnation,
             registry: Registry::default(),
             admission: Admission::new(&deps.config),
-            metrics: EdgeMetrics::new(&deps.metrics),
+            line: Line::new(metrics.presence_checks_waiting.clone()),
+            metrics,
             draining: AtomicBool::new(false),
             unauthenticated: AtomicU64::new(0),
             sockets: AtomicU64::new(0),
@@ -82,6 +87,7 @@ impl Gateway {
         let tasks = gateway.deps.tasks.clone();
         tasks.critical("gateway events", follow(gateway.clone(), Subject::Own));
         tasks.critical("gateway cuts", follow(gateway.clone(), Subject::All));
+        tasks.critical("presence checks", presence::check_in_turn(gateway.clone()));
         tasks.background("gateway stop", crate::drain::end_when_stopping(gateway.clone()));
         gateway
     }

@@ -9,8 +9,10 @@ pub struct SessionConfig {
     pub max_token_bytes: usize,
     /// By how much a token's times may be off.
     pub leeway_ms: u64,
-    /// Live signing keys of a tenant.
+    /// Live signing keys of a tenant, besides the one with which its tokens are minted here.
     pub max_signing_keys: usize,
+    /// How long signing keys that were read are used without asking the store. Not more than `cut_again_ms`.
+    pub signing_keys_fresh_ms: u64,
     /// API keys of a tenant, and of the operator.
     pub max_api_keys: usize,
     /// Longest life of a token that this service mints.
@@ -19,6 +21,12 @@ pub struct SessionConfig {
     pub resume_ttl_ms: u64,
     /// How long a user stays online after their last connection.
     pub presence_grace_ms: u64,
+    /// A device that connects again within this is not written down again.
+    pub device_seen_ms: u64,
+    /// Devices of which this instance remembers that; of others it asks the store.
+    pub max_remembered_devices: usize,
+    /// Devices in one page of a user's list.
+    pub max_device_page: u32,
     /// Users in one lookup.
     pub max_lookup_users: usize,
     /// Users that one connection may watch.
@@ -34,11 +42,15 @@ impl Default for SessionConfig {
         Self {
             max_token_bytes: 8 * 1024,
             leeway_ms: 5_000,
-            max_signing_keys: 8,
+            max_signing_keys: 2,
+            signing_keys_fresh_ms: 5_000,
             max_api_keys: 64,
             max_token_ttl_s: 30 * 86_400,
             resume_ttl_ms: 86_400_000,
             presence_grace_ms: 10_000,
+            device_seen_ms: 3_600_000,
+            max_remembered_devices: 100_000,
+            max_device_page: 200,
             max_lookup_users: 20_000,
             max_watched_users: 1_000,
             cut_again_ms: 15_000,

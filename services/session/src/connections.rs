@@ -14,17 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::bad_id,
-    service::{SessionService, TELLERS},
+    service::{SessionService, TELLERS, key_of},
 };
 
 #[derive(Serialize, Deserialize)]
 struct LastSeen {
     at_ms: u64,
-}
-
-fn key_of(tenant: &str, user: &str) -> Result<UserKey, Failure> {
-    let tenant = TenantId::new(tenant).map_err(|error| bad_id(&error))?;
-    Ok(UserKey { tenant, user: UserId::new(user).map_err(|error| bad_id(&error))? })
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
@@ -37,6 +32,8 @@ impl SessionService {
     pub async fn connect(self: &Arc<Self>, request: ConnectRequest) -> Result<(String, String), Failure> {
         let user = key_of(&request.tenant, &request.user)?;
         let at = ConnectionRef { gateway: request.gateway, connection: request.connection };
+        // Before the connection counts: whoever is there can be found and revoked.
+        self.note_device(&user, &request.device, &request.client).await;
         let first = self.presence.register(&user, &request.device, &at).await.map_err(presence)?;
         let was_leaving = self.leaving.lock().remove(&user).is_some();
         if first && !was_leaving {
@@ -161,7 +158,13 @@ impl SessionService {
         }
         let at = ConnectionRef { gateway: request.gateway, connection: request.connection };
         let users = request.users.iter().map(|user| key_of(&request.tenant, user)).collect::<Result<Vec<_>, _>>()?;
-        self.presence.watch(&at, &users).await.map_err(presence)?;
+        if !self.presence.watch(&at, &users).await.map_err(presence)? {
+            // It has ended, or the engine lost it: nothing would ever end this watch.
+            return Err(Failure::new(Code::Unavailable, "the connection is not registered"));
+        }
+        if request.silent {
+            return Ok(Vec::new());
+        }
         self.presence_of(&request.tenant, &request.users).await
     }
 

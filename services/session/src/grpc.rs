@@ -70,6 +70,15 @@ impl Session for Grpc {
         reply(added.map(|()| wire::AddSigningKeyReply {}))
     }
 
+    async fn remove_signing_key(
+        &self,
+        request: Request<wire::RemoveSigningKeyRequest>,
+    ) -> Reply<wire::RemoveSigningKeyReply> {
+        let request = request.into_inner();
+        let removed = self.0.remove_signing_key(&request.tenant, &request.key_id).await;
+        reply(removed.map(|()| wire::RemoveSigningKeyReply {}))
+    }
+
     async fn mint_token(&self, request: Request<wire::MintTokenRequest>) -> Reply<wire::MintTokenReply> {
         let request = request.into_inner();
         let wire::MintTokenRequest { tenant, user, device, ttl_s, limit_class } = request;
@@ -94,6 +103,10 @@ impl Session for Grpc {
         let request = request.into_inner();
         let found = self.0.get_users(&request.tenant, &request.users).await;
         reply(found.map(|users| wire::GetUsersReply { users }))
+    }
+
+    async fn list_devices(&self, request: Request<wire::ListDevicesRequest>) -> Reply<wire::ListDevicesReply> {
+        reply(self.0.list_devices(request.into_inner()).await)
     }
 
     async fn connect(&self, request: Request<wire::ConnectRequest>) -> Reply<wire::ConnectReply> {

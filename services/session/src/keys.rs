@@ -1,16 +1,17 @@
 //! Tenants and their keys. Signing keys verify people's tokens; API keys identify backends and
 //! operators. Of an API key only its hash is kept.
 
-use std::{collections::HashMap, ops::RangeInclusive, sync::Arc};
+use std::{collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
-    digest,
+    digest, hmac,
     signature::{ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use parking_lot::RwLock;
+use posthorn_clock::Instant;
 use posthorn_core::TenantId;
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::internal::{KeyScope, Table};
@@ -53,13 +54,15 @@ struct Tenant {
 pub struct Verifier {
     pub id: String,
     pub algorithm: Algorithm,
+    /// Of this very key: another one under its id has another.
+    pub fingerprint: String,
     pub key: DecodingKey,
     /// Of this key's algorithm alone, and of nothing but the signature: times are checked against the
     /// service's own clock.
     pub validation: Validation,
 }
 
-/// Keys by tenant, read once and kept: this service is the only one that writes them.
+/// Keys by tenant, kept for a short while: another instance may have removed one.
 #[derive(Default)]
 pub struct Keys {
     cached: RwLock<Cached>,
@@ -67,7 +70,7 @@ pub struct Keys {
 
 #[derive(Default)]
 struct Cached {
-    verifiers: HashMap<String, Arc<Vec<Verifier>>>,
+    verifiers: HashMap<String, (Instant, Arc<Vec<Verifier>>)>,
     /// Changes with every change of keys: what was read before is not kept after it.
     version: u64,
 }
@@ -110,7 +113,7 @@ fn is_key_id(id: &str) -> bool {
 
 impl Verifier {
     /// The algorithm is bound to the key: a token's header never chooses it.
-    fn new(id: &str, key: &SigningKey) -> Result<Self, Failure> {
+    fn new(id: &str, key: &SigningKey, fingerprint: String) -> Result<Self, Failure> {
         let bytes = URL_SAFE_NO_PAD.decode(&key.key).map_err(|_| Failure::new(Code::DataLoss, "a signing key"))?;
         let (algorithm, decoding) = match key.algorithm.as_str() {
             "HS256" if SECRET_BYTES.contains(&bytes.len()) => (Algorithm::HS256, DecodingKey::from_secret(&bytes)),
@@ -125,7 +128,7 @@ impl Verifier {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
-        Ok(Self { id: id.to_owned(), algorithm, key: decoding, validation })
+        Ok(Self { id: id.to_owned(), algorithm, fingerprint, key: decoding, validation })
     }
 }
 
@@ -148,38 +151,81 @@ impl SessionService {
         found.map(|_| id).ok_or_else(|| Failure::new(Code::NotFound, "no such tenant"))
     }
 
-    pub async fn add_signing_key(&self, tenant: &str, id: &str, algorithm: &str, key: &[u8]) -> Result<(), Failure> {
+    /// Adds a key, or puts it in the place of the one that has its id, which then counts as removed.
+    pub async fn add_signing_key(
+        self: &Arc<Self>,
+        tenant: &str,
+        id: &str,
+        algorithm: &str,
+        key: &[u8],
+    ) -> Result<(), Failure> {
         let tenant = self.known_tenant(tenant).await?;
         if !is_key_id(id) {
             return Err(invalid("`key_id` must be 1 to 64 characters of A-Z a-z 0-9 . _ -, and not `minted`"));
         }
         let record = SigningKey { algorithm: algorithm.to_owned(), key: URL_SAFE_NO_PAD.encode(key) };
-        Verifier::new(id, &record)?;
-        let there = self.verifiers(tenant.as_str()).await?;
-        if there.len() >= self.config.max_signing_keys && !there.iter().any(|verifier| verifier.id == id) {
+        let fresh = Verifier::new(id, &record, self.fingerprint(tenant.as_str(), id, &record)?)?;
+        let there = self.read_verifiers(tenant.as_str()).await?;
+        let former = there.iter().find(|verifier| verifier.id == id);
+        let own = there.iter().filter(|verifier| verifier.id != MINTED).count();
+        if own >= self.config.max_signing_keys && former.is_none() {
             return Err(invalid("the tenant has as many signing keys as it may").limit("session.max_signing_keys"));
         }
         self.records.put(Table::SigningKeys, tenant.as_str(), id, &record).await?;
         self.keys.changed(tenant.as_str());
+        if let Some(former) = former.filter(|former| former.fingerprint != fresh.fingerprint) {
+            self.cut_signed_by(tenant.as_str(), &former.fingerprint).await;
+        }
         Ok(())
+    }
+
+    /// From now on the key verifies nothing, and what it had verified is treated like a revoked token:
+    /// live connections end with `token_revoked`. Durable before they are told.
+    pub async fn remove_signing_key(self: &Arc<Self>, tenant: &str, id: &str) -> Result<(), Failure> {
+        let tenant = self.known_tenant(tenant).await?;
+        if !is_key_id(id) {
+            return Err(invalid("`key_id` names no key that can be removed"));
+        }
+        let there = self.read_verifiers(tenant.as_str()).await?;
+        let key = there.iter().find(|verifier| verifier.id == id);
+        let key = key.ok_or_else(|| Failure::new(Code::NotFound, "no such signing key"))?;
+        self.records.delete(Table::SigningKeys, tenant.as_str(), id).await?;
+        self.keys.changed(tenant.as_str());
+        self.cut_signed_by(tenant.as_str(), &key.fingerprint).await;
+        Ok(())
+    }
+
+    /// Names this key and no other, to gateways; tells nothing of it to who does not hold the server's own key.
+    fn fingerprint(&self, tenant: &str, id: &str, key: &SigningKey) -> Result<String, Failure> {
+        let own = self.resume_key.get().ok_or_else(|| Failure::new(Code::Unavailable, "not loaded yet"))?;
+        let text = format!("posthorn signing key 1\n{tenant}\n{id}\n{}\n{}", key.algorithm, key.key);
+        Ok(URL_SAFE_NO_PAD.encode(hmac::sign(own, text.as_bytes())))
+    }
+
+    async fn read_verifiers(&self, tenant: &str) -> Result<Vec<Verifier>, Failure> {
+        let records: Vec<(String, SigningKey)> = self.records.of_tenant(Table::SigningKeys, tenant).await?;
+        let verifier = |(id, key): &(String, SigningKey)| Verifier::new(id, key, self.fingerprint(tenant, id, key)?);
+        records.iter().map(verifier).collect()
     }
 
     /// The tenant's keys; none for a tenant that does not exist.
     pub(crate) async fn verifiers(&self, tenant: &str) -> Result<Arc<Vec<Verifier>>, Failure> {
         let version = {
             let cached = self.keys.cached.read();
-            if let Some(known) = cached.verifiers.get(tenant) {
+            let fresh = Duration::from_millis(self.config.signing_keys_fresh_ms);
+            if let Some((read_at, known)) = cached.verifiers.get(tenant)
+                && read_at.elapsed() < fresh
+            {
                 return Ok(Arc::clone(known));
             }
             cached.version
         };
-        let records: Vec<(String, SigningKey)> = self.records.of_tenant(Table::SigningKeys, tenant).await?;
-        let verifiers = records.iter().map(|(id, key)| Verifier::new(id, key)).collect::<Result<Vec<_>, _>>()?;
-        let verifiers = Arc::new(verifiers);
+        let read_at = Instant::now();
+        let verifiers = Arc::new(self.read_verifiers(tenant).await?);
         // Names of tenants that do not exist come from outside: nothing is kept for them.
         let mut cached = self.keys.cached.write();
         if !verifiers.is_empty() && cached.version == version {
-            cached.verifiers.insert(tenant.to_owned(), Arc::clone(&verifiers));
+            cached.verifiers.insert(tenant.to_owned(), (read_at, Arc::clone(&verifiers)));
         }
         Ok(verifiers)
     }

@@ -3,6 +3,7 @@
 
 pub mod config;
 mod connections;
+mod devices;
 mod error;
 pub mod grpc;
 mod keys;

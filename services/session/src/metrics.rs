@@ -15,6 +15,7 @@ pub struct SessionMetrics {
     pub authentications: Family<Outcome, Counter>,
     pub transitions: Family<Outcome, Counter>,
     pub revocations: Counter,
+    pub devices: Family<Outcome, Counter>,
     pub cuts_not_repeated: Counter,
     pub publications_dropped: Counter,
     pub lookup_seconds: Histogram,
@@ -26,6 +27,11 @@ impl SessionMetrics {
             authentications: m.register("session_authentications", "Tokens and keys looked at", counter_family()),
             transitions: m.register("presence_transitions", "Users who came or went", counter_family()),
             revocations: m.register("session_revocations", "Revocations written", Counter::default()),
+            devices: m.register(
+                "session_devices",
+                "Connecting devices: written down, fresh in the store, remembered, or failed to be written",
+                counter_family(),
+            ),
             cuts_not_repeated: m.register(
                 "session_cuts_not_repeated",
                 "Revocations published once only, `session.max_waiting_cuts` being reached",
@@ -42,6 +48,10 @@ impl SessionMetrics {
 
     pub fn authenticated(&self, result: &'static str) {
         self.authentications.get_or_create(&Outcome { result: Word(result) }).inc();
+    }
+
+    pub fn device(&self, result: &'static str) {
+        self.devices.get_or_create(&Outcome { result: Word(result) }).inc();
     }
 
     pub fn transition(&self, result: &'static str) {

@@ -55,6 +55,20 @@ impl Records {
         call(self.0.clone().delete_record(request)).await.map(drop)
     }
 
+    /// The next records of one tenant beyond the key `after`, (key, value), by key.
+    pub async fn page<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        tenant: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<(String, T)>, Failure> {
+        let (tenant, after) = (tenant.to_owned(), after.to_owned());
+        let request = ListRecordsRequest { table: table.into(), tenant, after, limit };
+        let page: Vec<Record> = call(self.0.clone().list_records(request)).await?.records;
+        page.into_iter().map(|record| Ok((record.key, decode(&record.value)?))).collect()
+    }
+
     /// Every record of one tenant, (key, value), by key.
     pub async fn of_tenant<T: DeserializeOwned>(
         &self,
@@ -63,13 +77,10 @@ impl Records {
     ) -> Result<Vec<(String, T)>, Failure> {
         let (mut all, mut after) = (Vec::new(), String::new());
         loop {
-            let request = ListRecordsRequest { table: table.into(), tenant: tenant.to_owned(), after, limit: PAGE };
-            let page: Vec<Record> = call(self.0.clone().list_records(request)).await?.records;
-            let Some(last) = page.last() else { return Ok(all) };
-            after = last.key.clone();
-            for record in page {
-                all.push((record.key, decode(&record.value)?));
-            }
+            let page = self.page(table, tenant, &after, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(all) };
+            after.clone_from(last);
+            all.extend(page);
         }
     }
 }

@@ -63,10 +63,23 @@ impl SessionService {
             code: Code::TokenRevoked.as_str().to_owned(),
             issued_until_ms: until_ms,
             token_id: token_id.to_owned(),
+            signed_by: String::new(),
         };
+        self.cut(tenant, cut).await;
+        Ok(())
+    }
+
+    /// Ends the connections whose token was verified by a key that is no more, whatever time they claim to
+    /// be of: who held the key could write any.
+    pub(crate) async fn cut_signed_by(self: &Arc<Self>, tenant: &str, fingerprint: &str) {
+        self.metrics.revocations.inc();
+        let (code, signed_by) = (Code::TokenRevoked.as_str().to_owned(), fingerprint.to_owned());
+        self.cut(tenant, Cut { code, signed_by, ..Cut::default() }).await;
+    }
+
+    async fn cut(self: &Arc<Self>, tenant: &str, cut: Cut) {
         self.publish("gateways", tenant, Vec::new(), What::Cut(cut.clone())).await;
         self.cut_again(tenant.to_owned(), cut);
-        Ok(())
     }
 
     /// A connection that was authenticated just before the revocation and registered just after the cut

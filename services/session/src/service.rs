@@ -9,14 +9,17 @@ use aws_lc_rs::hmac;
 use parking_lot::Mutex;
 use posthorn_bus::Bus;
 use posthorn_clock::Clock;
-use posthorn_core::UserKey;
+use posthorn_core::{TenantId, UserId, UserKey};
 use posthorn_errors::Failure;
 use posthorn_presence::Presence;
 use posthorn_rpc::StorageClient;
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 
-use crate::{SessionConfig, keys::Keys, metrics::SessionMetrics, records::Records, resume::load_key};
+use crate::{
+    SessionConfig, devices::Remembered, error::bad_id, keys::Keys, metrics::SessionMetrics, records::Records,
+    resume::load_key,
+};
 
 /// Users whose watchers can be told at the same time.
 pub(crate) const TELLERS: usize = 32;
@@ -32,6 +35,11 @@ pub struct SessionDeps {
     pub tasks: Tasks,
 }
 
+pub(crate) fn key_of(tenant: &str, user: &str) -> Result<UserKey, Failure> {
+    let tenant = TenantId::new(tenant).map_err(|error| bad_id(&error))?;
+    Ok(UserKey { tenant, user: UserId::new(user).map_err(|error| bad_id(&error))? })
+}
+
 pub struct SessionService {
     pub(crate) config: SessionConfig,
     pub(crate) records: Records,
@@ -41,6 +49,7 @@ pub struct SessionService {
     pub(crate) metrics: SessionMetrics,
     pub(crate) tasks: Tasks,
     pub(crate) keys: Keys,
+    pub(crate) devices: Remembered,
     pub(crate) instance: String,
     pub(crate) resume_key: OnceLock<hmac::Key>,
     /// Users within their grace, with the ticket of the leave that began it.
@@ -66,6 +75,7 @@ impl SessionService {
             metrics: SessionMetrics::new(&deps.metrics),
             tasks: deps.tasks,
             keys: Keys::default(),
+            devices: Remembered::default(),
             instance: deps.clock.uuid_v4().simple().to_string(),
             clock: deps.clock,
             resume_key: OnceLock::new(),

@@ -69,13 +69,12 @@ impl SessionService {
         let claims = verifiers
             .iter()
             .filter(fits)
-            .find_map(|verifier| decode::<Claims>(token, &verifier.key, &verifier.validation).ok())
-            .map(|token| token.claims)
-            .ok_or_else(|| unauthenticated("no key of the tenant verifies the token"))?;
-        self.accept(&claims, resume).await
+            .find_map(|verifier| Some((verifier, decode::<Claims>(token, &verifier.key, &verifier.validation).ok()?)));
+        let (verifier, claims) = claims.ok_or_else(|| unauthenticated("no key of the tenant verifies the token"))?;
+        self.accept(&claims.claims, &verifier.fingerprint, resume).await
     }
 
-    async fn accept(&self, claims: &Claims, resume: &str) -> Result<AuthenticateReply, Failure> {
+    async fn accept(&self, claims: &Claims, signed_by: &str, resume: &str) -> Result<AuthenticateReply, Failure> {
         let (now, leeway) = (self.clock.now_ms(), self.config.leeway_ms);
         let (expires_ms, issued_ms) = (ms("exp", claims.exp)?, ms("iat", claims.iat)?);
         if expires_ms.saturating_add(leeway) <= now {
@@ -104,6 +103,7 @@ impl SessionService {
             token_id: claims.jti.clone(),
             issued_ms,
             session: String::new(),
+            signed_by: signed_by.to_owned(),
         };
         if self.revoked(&reply).await? {
             return Err(Code::TokenRevoked.into());

@@ -16,6 +16,8 @@ use crate::raw::{Raw, ask, refused, seqs, text_of, texts};
 in_each_topology!(
     typing_is_shown_to_the_others,
     presence_comes_to_those_who_watch_alone,
+    presence_ends_with_the_last_common_conversation,
+    the_client_goes_on_watching_after_a_reconnect,
     a_token_is_replaced_or_ends_its_connection,
     a_revocation_cuts_the_live_connection,
     a_cut_connection_resumes_and_misses_nothing,
@@ -70,6 +72,67 @@ async fn presence_comes_to_those_who_watch_alone(cluster: &Cluster) -> Result<()
     cyd.entries_to(&group, end).await?;
     ensure!(!cyd.events.iter().any(|event| matches!(event, Frame::Presence(_))), "cyd watches nobody");
     Ok(())
+}
+
+/// The watcher is removed, who is watched is removed, and in between those who still share something.
+async fn presence_ends_with_the_last_common_conversation(cluster: &Cluster) -> Result<()> {
+    let tenant = cluster.tenant("presence-ends").await?;
+    let mut ann = Raw::join(&tenant, "ann", "phone", Format::Json).await?;
+    let mut ben = Raw::join(&tenant, "ben", "phone", Format::Proto).await?;
+    let mut dan = Raw::join(&tenant, "dan", "phone", Format::Json).await?;
+    let cyd = Raw::join(&tenant, "cyd", "phone", Format::Json).await?;
+    let members = ["ben", "cyd", "dan"].map(|user| posthorn_client::proto::Membership { user: user.into(), role: 0 });
+    let group = ask!(ann, CreateConversation { members: members.into() } => ConversationCreated).conversation;
+    let pair = ask!(dan, Send { to: "ben".into(), ..text_of("hello") } => Sent).conversation;
+    for (who, users) in [(&mut ann, ["ben", "cyd"]), (&mut ben, ["cyd", "dan"]), (&mut dan, ["ben", "cyd"])] {
+        let users: Vec<String> = users.map(Into::into).into();
+        ensure!(ask!(who, WatchPresence { users: users } => PresenceWatched).now.len() == 2);
+    }
+    let removed = ask!(ann, RemoveMember { conversation: group.clone(), user: "ben".into() } => MembersChanged).seq;
+    ben.entries_to(&group, removed).await?;
+    let of = |name: &'static str| {
+        move |event: &Frame| match event {
+            Frame::Presence(now) if now.user == name => Some(now.status()),
+            _ => None,
+        }
+    };
+    // Ben was removed: cyd is nothing to him any more.
+    drop(cyd);
+    ensure!(ann.until(of("cyd")).await? == Status::Offline);
+    let marker = dan.say(&pair, "marker").await?.seq;
+    ben.entries_to(&pair, marker).await?;
+    ensure!(!ben.events.iter().any(|event| of("cyd")(event).is_some()), "{:?}", ben.events);
+    // Dan and ben still have their own conversation.
+    drop(ben);
+    ensure!(dan.until(of("ben")).await? == Status::Offline);
+    let ben = Raw::join(&tenant, "ben", "laptop", Format::Json).await?;
+    ensure!(dan.until(of("ben")).await? == Status::Online);
+    // Ann watched ben, who shares nothing with her any more: whatever was on its way is before this.
+    let marker = ask!(dan, Send { to: "ann".into(), ..text_of("marker") } => Sent);
+    ann.entries_to(&marker.conversation, marker.seq).await?;
+    ensure!(!ann.events.iter().any(|event| of("ben")(event).is_some()), "{:?}", ann.events);
+    drop(ben);
+    Ok(())
+}
+
+async fn the_client_goes_on_watching_after_a_reconnect(cluster: &Cluster) -> Result<()> {
+    let tenant = cluster.tenant("watch-again").await?;
+    let mut ann = tenant.connect("ann", "phone").await?;
+    let mut ben = Raw::join(&tenant, "ben", "phone", Format::Json).await?;
+    ask!(ben, Send { to: "ann".into(), ..text_of("hello") } => Sent);
+    let users = vec!["ben".into()];
+    let watched = ann.client.watch_presence(posthorn_client::proto::WatchPresence { users }).await?;
+    ensure!(watched.now.len() == 1 && watched.now[0].status() == Status::Online, "{watched:?}");
+    let of_ben = |event: &Event| match event {
+        Event::Presence(now) if now.user == "ben" => Some(now.status()),
+        _ => None,
+    };
+    ann.client.cut().await;
+    // It asks again by itself, and hears what is the case.
+    ensure!(ann.until(of_ben).await? == Status::Online);
+    drop(ben);
+    ensure!(ann.until(of_ben).await? == Status::Offline);
+    ann.leave().await
 }
 
 async fn a_token_is_replaced_or_ends_its_connection(cluster: &Cluster) -> Result<()> {

@@ -120,6 +120,8 @@ impl Engine {
         if self.config.sync {
             self.begin_sync();
         }
+        // The server forgot it with the connection.
+        self.watch_again();
     }
 
     /// `reset`: the cursor is void.

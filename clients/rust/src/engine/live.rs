@@ -35,6 +35,8 @@ pub(super) struct Live {
     /// A sync is on its way or asked for.
     pub syncing: bool,
     pub sync_again: bool,
+    /// The server is to be asked again for the presence of those who are watched.
+    pub watch_again: bool,
     pub filling: usize,
     heard: Instant,
     asked: bool,
@@ -59,6 +61,7 @@ impl Live {
             said: None,
             syncing: false,
             sync_again: false,
+            watch_again: false,
             filling: 0,
             heard: now,
             asked: false,
@@ -139,6 +142,10 @@ impl Engine {
                 for conversation in &resync.conversations {
                     self.timelines.doubt(conversation);
                 }
+                // Without names anything may be lost, presence too.
+                if resync.conversations.is_empty() {
+                    self.watch_again();
+                }
                 if resync.conversations.is_empty() || std::mem::take(&mut self.timelines.unknown) {
                     self.begin_sync();
                 }
@@ -146,6 +153,14 @@ impl Engine {
             Frame::Reconnect(reconnect) => self.told_to_leave(reconnect),
             Frame::TokenExpiring(_) => self.fetch_token(),
             _ => {}
+        }
+    }
+
+    /// Whoever watches nobody has nothing to ask.
+    pub(super) fn watch_again(&mut self) {
+        let any = !self.watched.is_empty();
+        if let Phase::Live(live) = &mut self.phase {
+            live.watch_again = any;
         }
     }
 

@@ -88,6 +88,8 @@ pub(crate) struct Engine {
     generation: u64,
     /// At least one sync was completed, now or by an earlier process.
     synced: bool,
+    /// Whose presence the server was last asked for and said that it tells.
+    watched: Vec<String>,
     /// Own reads (syncs, holes) wait until then.
     read_after: Option<Instant>,
     ended: bool,
@@ -123,6 +125,7 @@ impl Engine {
             cursor: saved.cursor,
             next_cursor: None,
             generation: saved.generation,
+            watched: Vec::new(),
             read_after: None,
             ended: false,
         }
@@ -297,9 +300,11 @@ impl Engine {
         pending.sort_by_key(|(id, _)| *id);
         for (_, (_, pending)) in pending {
             match pending {
-                Pending::Call(answer) => drop(answer.send(Err(ClientError::NoAnswer))),
+                Pending::Call(answer) | Pending::Watch { answer: Some(answer), .. } => {
+                    drop(answer.send(Err(ClientError::NoAnswer)));
+                }
                 Pending::Fill(conversation) => self.timelines.reopen(&conversation),
-                Pending::Send(_) | Pending::Sync(_) | Pending::Quiet => {}
+                Pending::Send(_) | Pending::Sync(_) | Pending::Watch { .. } | Pending::Quiet => {}
             }
         }
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use posthorn_clock::Instant;
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::client::{
-    ClientFrame, History, Send, Sync, SyncPage, Unit, client_frame::Request, server_frame::Frame,
+    ClientFrame, History, Send, Sync, SyncPage, Unit, WatchPresence, client_frame::Request, server_frame::Frame,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -24,6 +24,11 @@ pub(super) enum Pending {
     Sync(bool),
     Fill(Arc<str>),
     Call(CallAnswer),
+    /// Whose presence is to be watched; without `answer` it is asked for again.
+    Watch {
+        users: Vec<String>,
+        answer: Option<CallAnswer>,
+    },
     /// Nobody waits for the answer.
     Quiet,
 }
@@ -95,10 +100,23 @@ impl Engine {
                     ..History::default()
                 };
                 self.request(Request::History(history), Pending::Fill(conversation));
+            } else if may_read && live.watch_again {
+                // Before what the application asks: a set of its own comes after, and replaces this one.
+                live.watch_again = false;
+                let users = self.watched.clone();
+                let request = Request::WatchPresence(WatchPresence { users: users.clone() });
+                self.request(request, Pending::Watch { users, answer: None });
             } else if let Some((request, answer)) = self.waiting.pop_front() {
-                if !answer.is_closed() {
-                    self.request(request, Pending::Call(answer));
+                if answer.is_closed() {
+                    continue;
                 }
+                let pending = match &request {
+                    Request::WatchPresence(watch) => {
+                        Pending::Watch { users: watch.users.clone(), answer: Some(answer) }
+                    }
+                    _ => Pending::Call(answer),
+                };
+                self.request(request, pending);
             } else if !self.pump_send() {
                 return;
             }
@@ -156,7 +174,15 @@ impl Engine {
                 }
                 self.settle_cursor();
             }
-            (Pending::Call(answer), Frame::Error(error)) => {
+            (Pending::Watch { users, answer }, Frame::PresenceWatched(watched)) => {
+                self.watched = users;
+                match answer {
+                    Some(answer) => drop(answer.send(Ok(Frame::PresenceWatched(watched)))),
+                    None => self.events.extend(watched.now.into_iter().map(Event::Presence)),
+                }
+            }
+            (Pending::Watch { answer: None, .. }, Frame::Error(error)) => self.watch_refused(&Failure::from(&error)),
+            (Pending::Call(answer) | Pending::Watch { answer: Some(answer), .. }, Frame::Error(error)) => {
                 let _ = answer.send(Err(ClientError::Refused(Failure::from(&error))));
             }
             (Pending::Call(answer), frame) => drop(answer.send(Ok(frame))),
@@ -233,6 +259,15 @@ impl Engine {
         }
     }
 
+    fn watch_refused(&mut self, failure: &Failure) {
+        if failure.code.retryable() {
+            self.pause(failure);
+            self.watch_again();
+        } else {
+            tracing::warn!(%failure, "presence is not told any more");
+        }
+    }
+
     /// The next read of our own waits as long as the server asks.
     fn pause(&mut self, failure: &Failure) {
         let clock = &self.deps.clock;
@@ -252,7 +287,9 @@ impl Engine {
         let mut anew = false;
         for id in late {
             match self.pending.remove(&id) {
-                Some((_, Pending::Call(answer))) => drop(answer.send(Err(ClientError::NoAnswer))),
+                Some((_, Pending::Call(answer) | Pending::Watch { answer: Some(answer), .. })) => {
+                    drop(answer.send(Err(ClientError::NoAnswer)));
+                }
                 Some((_, Pending::Quiet)) | None => {}
                 Some((at, pending)) => {
                     self.pending.insert(id, (at + Duration::from_secs(1), pending));

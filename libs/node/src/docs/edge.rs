@@ -16,6 +16,10 @@ pub(super) const ROWS: &[Row] = &[
         "Bytes queued for one connection; beyond it the queue is dropped and the client told to resync, or the connection ends (`slow_consumer`).",
     ),
     Row::new("edge.max_watched_users", "Users whose presence one connection may watch (`too_many_watched`)."),
+    Row::new(
+        "edge.max_presence_checks",
+        "Connections at once for which is asked anew whom they may watch, after a member left; more wait.",
+    ),
     Row::new("edge.connect_timeout_ms", "Time for `connect` after the handshake (`connect_timeout`)."),
     Row::new("edge.ping_interval_ms", "How often the server pings."),
     Row::new("edge.ping_timeout_ms", "How long the answer may take (`ping_timeout`)."),
@@ -55,6 +59,12 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("edge.classes.unlimited.request_burst", "Requests at once."),
     Row::new("edge.http.max_body_bytes", "Largest body of an HTTP request."),
     Row::new("edge.http.max_in_flight", "HTTP requests at work at once, health and metrics apart (`overloaded`)."),
+    Row::new("edge.http.requests_per_s", "HTTP requests a second of one API key (`rate_limited`). 0: no limit."),
+    Row::new("edge.http.request_burst", "HTTP requests of one API key at once."),
+    Row::new(
+        "edge.http.max_limited_keys",
+        "API keys whose requests are counted at once; beyond it, the one that was away longest is forgotten.",
+    ),
     Row::new("edge.http.request_timeout_ms", "Time for an HTTP request (`deadline_exceeded`)."),
     Row::new("edge.http.idempotency_ttl_ms", "How long the answer to an `Idempotency-Key` is kept: at most a day."),
     Row::new(

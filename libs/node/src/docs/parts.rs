@@ -85,11 +85,21 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("session", "Identity, connections and presence."),
     Row::new("session.max_token_bytes", "Longest token that is looked at."),
     Row::new("session.leeway_ms", "By how much the times in a token may be off."),
-    Row::new("session.max_signing_keys", "Live signing keys of a tenant."),
+    Row::new("session.max_signing_keys", "Live signing keys of a tenant, besides the one that the server mints with."),
+    Row::new(
+        "session.signing_keys_fresh_ms",
+        "How long signing keys that were read are used without asking the store; not more than `session.cut_again_ms`.",
+    ),
     Row::new("session.max_api_keys", "API keys of a tenant, and of the operator."),
     Row::new("session.max_token_ttl_s", "Longest life of a token that the server mints."),
     Row::new("session.resume_ttl_ms", "Life of a resume token."),
     Row::new("session.presence_grace_ms", "How long a user stays online after their last connection."),
+    Row::new("session.device_seen_ms", "A device that connects again within this is not written down again."),
+    Row::new(
+        "session.max_remembered_devices",
+        "Devices of which an instance remembers that they were; beyond it, it asks the store.",
+    ),
+    Row::new("session.max_device_page", "Devices in one page of a user's list."),
     Row::new("session.max_lookup_users", "Users in one lookup."),
     Row::new("session.max_watched_users", "Users that one connection may watch."),
     Row::new(

@@ -4415,6 +4415,9 @@ pub struct AuthenticateReply {
     /// The earlier session, where the resume token was good.
     #[prost(string, tag = "8")]
     pub session: ::prost::alloc::string::String,
+    /// The signing key that verified the token, by its fingerprint.
+    #[prost(string, tag = "9")]
+    pub signed_by: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuthenticateKeyRequest {
@@ -4479,6 +4482,16 @@ pub struct AddSigningKeyRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddSigningKeyReply {}
+/// Its tokens are good no longer; connections that they opened end.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveSigningKeyRequest {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub key_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveSigningKeyReply {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MintTokenRequest {
     #[prost(string, tag = "1")]
@@ -4550,6 +4563,38 @@ pub struct UserRecord {
     #[prost(uint64, tag = "3")]
     pub created_ms: u64,
 }
+/// The devices that a user has connected with, by their names, beyond `after`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDevicesRequest {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub user: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub after: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "4")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDevicesReply {
+    #[prost(message, repeated, tag = "1")]
+    pub devices: ::prost::alloc::vec::Vec<DeviceRecord>,
+    #[prost(bool, tag = "2")]
+    pub more: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeviceRecord {
+    #[prost(string, tag = "1")]
+    pub device: ::prost::alloc::string::String,
+    /// What the client called itself when it was last written down.
+    #[prost(string, tag = "2")]
+    pub client: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub first_seen_ms: u64,
+    /// Of a connect: written at most once in `session.device_seen_ms`.
+    #[prost(uint64, tag = "4")]
+    pub last_seen_ms: u64,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConnectRequest {
     #[prost(string, tag = "1")]
@@ -4565,6 +4610,9 @@ pub struct ConnectRequest {
     pub connection: u64,
     #[prost(string, tag = "6")]
     pub gateway: ::prost::alloc::string::String,
+    /// What the client calls itself.
+    #[prost(string, tag = "7")]
+    pub client: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConnectReply {
@@ -4606,6 +4654,7 @@ pub struct GatewayConnections {
     pub connections: ::prost::alloc::vec::Vec<u64>,
 }
 /// Replaces what a connection watches; the reply is the state now, changes come over the bus.
+/// Refused as `unavailable` where the connection is not registered (any more).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchRequest {
     #[prost(string, tag = "1")]
@@ -4616,6 +4665,9 @@ pub struct WatchRequest {
     pub connection: u64,
     #[prost(string, repeated, tag = "4")]
     pub users: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only the set is replaced: the reply names nobody.
+    #[prost(bool, tag = "5")]
+    pub silent: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchReply {
@@ -4894,6 +4946,32 @@ pub mod session_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        pub async fn remove_signing_key(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveSigningKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveSigningKeyReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/posthorn.internal.v1.Session/RemoveSigningKey",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("posthorn.internal.v1.Session", "RemoveSigningKey"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn mint_token(
             &mut self,
             request: impl tonic::IntoRequest<super::MintTokenRequest>,
@@ -4976,6 +5054,27 @@ pub mod session_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("posthorn.internal.v1.Session", "GetUsers"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn list_devices(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDevicesRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListDevicesReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/posthorn.internal.v1.Session/ListDevices",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("posthorn.internal.v1.Session", "ListDevices"));
             self.inner.unary(req, path, codec).await
         }
         /// Connections and presence.
@@ -5145,6 +5244,13 @@ pub mod session_server {
             tonic::Response<super::AddSigningKeyReply>,
             tonic::Status,
         >;
+        async fn remove_signing_key(
+            &self,
+            request: tonic::Request<super::RemoveSigningKeyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveSigningKeyReply>,
+            tonic::Status,
+        >;
         async fn mint_token(
             &self,
             request: tonic::Request<super::MintTokenRequest>,
@@ -5161,6 +5267,10 @@ pub mod session_server {
             &self,
             request: tonic::Request<super::GetUsersRequest>,
         ) -> std::result::Result<tonic::Response<super::GetUsersReply>, tonic::Status>;
+        async fn list_devices(
+            &self,
+            request: tonic::Request<super::ListDevicesRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListDevicesReply>, tonic::Status>;
         /// Connections and presence.
         async fn connect(
             &self,
@@ -5529,6 +5639,51 @@ pub mod session_server {
                     };
                     Box::pin(fut)
                 }
+                "/posthorn.internal.v1.Session/RemoveSigningKey" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveSigningKeySvc<T: Session>(pub Arc<T>);
+                    impl<
+                        T: Session,
+                    > tonic::server::UnaryService<super::RemoveSigningKeyRequest>
+                    for RemoveSigningKeySvc<T> {
+                        type Response = super::RemoveSigningKeyReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveSigningKeyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Session>::remove_signing_key(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveSigningKeySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/posthorn.internal.v1.Session/MintToken" => {
                     #[allow(non_camel_case_types)]
                     struct MintTokenSvc<T: Session>(pub Arc<T>);
@@ -5686,6 +5841,49 @@ pub mod session_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetUsersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/posthorn.internal.v1.Session/ListDevices" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDevicesSvc<T: Session>(pub Arc<T>);
+                    impl<T: Session> tonic::server::UnaryService<super::ListDevicesRequest>
+                    for ListDevicesSvc<T> {
+                        type Response = super::ListDevicesReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDevicesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Session>::list_devices(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDevicesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -6002,9 +6200,10 @@ pub struct NewEntries {
     #[prost(uint64, tag = "3")]
     pub confirmed_ms: u64,
 }
-/// On subject `gateways`: end these connections (a revocation).
+/// On subject `gateways`: end these connections (a revocation, or a signing key that was removed).
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Cut {
+    /// Empty: everybody's of the tenant.
     #[prost(string, tag = "1")]
     pub user: ::prost::alloc::string::String,
     /// Empty: every device.
@@ -6017,6 +6216,9 @@ pub struct Cut {
     pub issued_until_ms: u64,
     #[prost(string, tag = "5")]
     pub token_id: ::prost::alloc::string::String,
+    /// Only connections whose token this key verified; a fingerprint.
+    #[prost(string, tag = "6")]
+    pub signed_by: ::prost::alloc::string::String,
 }
 /// The record of the feed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

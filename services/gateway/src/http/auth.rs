@@ -66,7 +66,7 @@ pub(crate) async fn operator_only(State(api): State<Api>, mut request: Request, 
 async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<AuthenticateKeyReply, Problem> {
     let key = bearer(headers)?.to_owned();
     let reply = api.deps().session.clone().authenticate_key(AuthenticateKeyRequest { key }).await;
-    reply.map(tonic::Response::into_inner).map_err(|status| {
+    let known = reply.map(tonic::Response::into_inner).map_err(|status| {
         let problem = Problem::from(status);
         match problem.failure.code {
             // What is no key at all is as good as one that nobody has.
@@ -75,7 +75,13 @@ async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<AuthenticateKeyR
             }
             _ => problem,
         }
-    })
+    })?;
+    let taken = api.limits.take(api.config(), &known.key_id, api.deps().clock.now_ms());
+    taken.inspect_err(|_| {
+        let scope = if known.scope() == KeyScope::Operator { "operator" } else { "tenant" };
+        api.metrics.rate_limited(scope);
+    })?;
+    Ok(known)
 }
 
 /// RFC 6750 section 2.1.

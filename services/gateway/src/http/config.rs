@@ -13,6 +13,11 @@ pub struct HttpConfig {
     pub max_body_bytes: usize,
     /// Requests at work at once, health and metrics apart; more are refused as `overloaded`.
     pub max_in_flight: usize,
+    /// Requests a second of one API key, a tenant's or an operator's, and how many at once. 0: no limit.
+    pub requests_per_s: u32,
+    pub request_burst: u32,
+    /// API keys that are counted at once; beyond, the one that was away longest is forgotten.
+    pub max_limited_keys: usize,
     /// From the first byte of a request's head being read to its answer.
     pub request_timeout_ms: u64,
     /// How long the answer to an `Idempotency-Key` is kept; at most a day and not less than `request_timeout_ms`.
@@ -33,6 +38,9 @@ impl Default for HttpConfig {
         Self {
             max_body_bytes: 256 * 1024,
             max_in_flight: 1_024,
+            requests_per_s: 1_000,
+            request_burst: 4_000,
+            max_limited_keys: 10_000,
             request_timeout_ms: 15_000,
             idempotency_ttl_ms: DAY_MS,
             idempotency_wait_ms: 5_000,

@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue, header};
 use posthorn_clock::{Instant, timeout};
 use posthorn_errors::{Code, Failure};
 use posthorn_rpc::{Context, TraceContext};
-use posthorn_telemetry::{Metrics, counter_family, gauge, histogram_family};
+use posthorn_telemetry::{Metrics, Word, counter_family, gauge, histogram_family};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -37,11 +37,17 @@ struct RouteLabels {
     route: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ScopeLabels {
+    scope: Word,
+}
+
 /// `http_*`.
 pub(crate) struct HttpMetrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram>,
     in_flight: Gauge,
+    rate_limited: Family<ScopeLabels, Counter>,
     pub(super) idempotency_rows_removed: Counter,
 }
 
@@ -55,12 +61,23 @@ impl HttpMetrics {
                 histogram_family(),
             ),
             in_flight: metrics.register("http_in_flight", "HTTP requests at work; bound: max_in_flight", gauge()),
+            rate_limited: metrics.register(
+                "http_rate_limited",
+                "HTTP requests refused because their API key asks too often, by the key's scope",
+                counter_family(),
+            ),
             idempotency_rows_removed: metrics.register(
                 "http_idempotency_rows_removed",
                 "Idempotency rows removed after their time",
                 Counter::default(),
             ),
         }
+    }
+}
+
+impl HttpMetrics {
+    pub fn rate_limited(&self, scope: &'static str) {
+        self.rate_limited.get_or_create(&ScopeLabels { scope: Word(scope) }).inc();
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Everything is refused that is not named here: routes of `tenant_routes` want a tenant's API key, those
 //! of `operator_routes` an operator's; `public_routes` lists what is open to all. The layers, from the
-//! outside: trace, metrics, panic, time limit and problem documents (`layers`); who asks (`auth`);
+//! outside: trace, metrics, panic, time limit and problem documents (`layers`); who asks, and
+//! how often (`auth`, `limits`);
 //! `Idempotency-Key` (`idempotency`); then the handler.
 
 mod auth;
@@ -10,6 +11,7 @@ pub mod config;
 mod extract;
 mod idempotency;
 mod layers;
+mod limits;
 mod openapi;
 mod problem;
 mod routes;
@@ -30,7 +32,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub use config::HttpConfig;
 pub use openapi::openapi_json;
 
-use self::{layers::HttpMetrics, problem::Problem, routes::*};
+use self::{layers::HttpMetrics, limits::KeyLimits, problem::Problem, routes::*};
 use crate::Gateway;
 
 /// What every handler shares.
@@ -41,6 +43,7 @@ pub(crate) struct ApiParts {
     gateway: Arc<Gateway>,
     metrics: HttpMetrics,
     in_flight: Arc<Semaphore>,
+    limits: KeyLimits,
     readiness: health::Readiness,
     /// Tenants that used an idempotency key here; `idempotency::row` bounds it.
     keyed_tenants: Mutex<BTreeSet<String>>,
@@ -50,8 +53,8 @@ impl Api {
     fn new(gateway: Arc<Gateway>) -> Self {
         let metrics = HttpMetrics::new(&gateway.deps.metrics);
         let in_flight = Arc::new(Semaphore::new(gateway.deps.config.http.max_in_flight));
-        let readiness = health::Readiness::default();
-        Self(Arc::new(ApiParts { gateway, metrics, in_flight, readiness, keyed_tenants: Mutex::default() }))
+        let (limits, readiness) = (KeyLimits::default(), health::Readiness::default());
+        Self(Arc::new(ApiParts { gateway, metrics, in_flight, limits, readiness, keyed_tenants: Mutex::default() }))
     }
 
     fn config(&self) -> &HttpConfig {
@@ -106,6 +109,7 @@ fn tenant_routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(users::put_user, users::create_user))
         .routes(routes!(users::get_user))
+        .routes(routes!(devices::list_devices))
         .routes(routes!(tokens::mint_token))
         .routes(routes!(tokens::revoke))
         .routes(routes!(conversations::create_conversation))
@@ -122,6 +126,7 @@ fn operator_routes() -> OpenApiRouter<Api> {
         .routes(routes!(tenants::create_api_key))
         .routes(routes!(tenants::revoke_api_key))
         .routes(routes!(tenants::add_signing_key))
+        .routes(routes!(tenants::remove_signing_key))
 }
 
 /// For everybody.

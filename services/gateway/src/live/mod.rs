@@ -4,7 +4,9 @@ pub(crate) mod event;
 pub(crate) mod outbox;
 pub(crate) mod registry;
 pub(crate) mod subscriber;
+pub(crate) mod watching;
 
 pub(crate) use event::Event;
 pub(crate) use outbox::{Item, Order, Outbox};
 pub(crate) use registry::{Connection, Identity, Registry, Token};
+pub(crate) use watching::Watching;

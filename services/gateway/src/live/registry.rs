@@ -13,7 +13,7 @@ use posthorn_core::{DeviceId, TenantId, UserId, UserKey};
 use posthorn_errors::Code;
 use posthorn_proto::internal::{Caller, Cut};
 
-use super::{Order, Outbox};
+use super::{Order, Outbox, Watching};
 use crate::{limits::UserLimit, ws::Protocol, ws::ending::Ending};
 
 const SHARDS: usize = 64;
@@ -38,6 +38,8 @@ pub(crate) struct Token {
     pub id: String,
     pub issued_ms: u64,
     pub expires_ms: u64,
+    /// The key that verified it.
+    pub signed_by: String,
 }
 
 /// One connection as others see it.
@@ -47,11 +49,13 @@ pub(crate) struct Connection {
     pub protocol: Protocol,
     pub outbox: Outbox,
     pub token: Mutex<Token>,
+    pub watching: Watching,
 }
 
 impl Connection {
     pub fn new(id: u64, identity: Identity, protocol: Protocol, max_queue_bytes: usize, token: Token) -> Self {
-        Self { id, identity, protocol, outbox: Outbox::new(protocol, max_queue_bytes), token: Mutex::new(token) }
+        let outbox = Outbox::new(protocol, max_queue_bytes);
+        Self { id, identity, protocol, outbox, token: Mutex::new(token), watching: Watching::default() }
     }
 
     pub fn caller(&self) -> Caller {
@@ -69,6 +73,7 @@ impl Connection {
         (cut.user.is_empty() || cut.user == self.identity.user.as_str())
             && (cut.device.is_empty() || cut.device == self.identity.device.as_str())
             && (cut.token_id.is_empty() || cut.token_id == token.id)
+            && (cut.signed_by.is_empty() || cut.signed_by == token.signed_by)
             && (cut.issued_until_ms == 0 || token.issued_ms <= cut.issued_until_ms)
     }
 }
@@ -157,6 +162,10 @@ impl Registry {
         self.shard(id).read().get(&id).map(|connection| what(connection))
     }
 
+    pub fn get(&self, id: u64) -> Option<Arc<Connection>> {
+        self.shard(id).read().get(&id).cloned()
+    }
+
     /// Every connection, by ascending number.
     pub fn all(&self) -> Vec<Arc<Connection>> {
         let mut all: Vec<_> = self.shards.iter().flat_map(|s| s.read().values().cloned().collect::<Vec<_>>()).collect();
@@ -176,7 +185,7 @@ impl Registry {
         };
         candidates
             .into_iter()
-            .filter_map(|id| self.shard(id).read().get(&id).cloned())
+            .filter_map(|id| self.get(id))
             .filter(|connection| connection.identity.tenant.as_str() == tenant && connection.is_cut_by(cut))
             .collect()
     }
@@ -197,7 +206,8 @@ mod tests {
             user: UserId::new(user).unwrap(),
             device: DeviceId::new(device).unwrap(),
         };
-        let token = Token { id: format!("token{id}"), issued_ms, expires_ms: 0 };
+        let (expires_ms, signed_by) = (0, format!("key{}", id % 2));
+        let token = Token { id: format!("token{id}"), issued_ms, expires_ms, signed_by };
         Arc::new(Connection::new(id, identity, Protocol::Json, 1_000, token))
     }
 
@@ -225,6 +235,8 @@ mod tests {
         assert_eq!(cut(Cut { issued_until_ms: 10, ..ada() }, &[]), [1]);
         assert_eq!(cut(Cut { token_id: "token2".into(), ..ada() }, &[]), [2]);
         assert_eq!(cut(Cut { token_id: "token3".into(), ..Cut::default() }, &[]), [3]);
+        assert_eq!(cut(Cut { signed_by: "key1".into(), ..Cut::default() }, &[]), [1, 3]);
+        assert_eq!(cut(Cut { signed_by: "key1".into(), ..ada() }, &[]), [1]);
         assert_eq!(cut(Cut::default(), &[]), [1, 2, 3]);
         assert_eq!(cut(Cut::default(), &[3, 4, 99]), [3]);
         assert_eq!(cut(Cut { user: "nobody".into(), ..Cut::default() }, &[]), [0; 0]);

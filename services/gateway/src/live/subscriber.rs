@@ -8,14 +8,14 @@ use posthorn_bus::{Delivery, Subscription};
 use posthorn_clock::sleep;
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
-    client::{Entries, server_frame::Frame},
+    client::{Entries, Kind, server_frame::Frame},
     convert::entry_of,
     internal::{Cut, NewEntries, Publication, publication::What},
 };
 use prost::Message;
 
-use super::{Event, Order, Registry, outbox::Pushed};
-use crate::{Gateway, metrics::EdgeMetrics, ws::ending::Ending};
+use super::{Connection, Event, Order, Registry, outbox::Pushed, watching::News};
+use crate::{Gateway, ws::ending::Ending};
 
 /// Subject of what goes to every gateway.
 const ALL_GATEWAYS: &str = "gateways";
@@ -82,6 +82,8 @@ impl Subject {
                 for connection in gateway.registry.all() {
                     connection.outbox.lose_all(Code::Overloaded);
                 }
+                // Somebody may have left.
+                gateway.doubt_everybody();
             }
             // It may have been a revocation, and nothing here tells whose: everybody shows their token again.
             Self::All => {
@@ -105,7 +107,7 @@ async fn consume(gateway: &Gateway, subject: Subject, mut subscription: Box<dyn 
                     Seen::Again => continue,
                     Seen::Hole => subject.lost(gateway),
                 }
-                spread(&gateway.registry, &gateway.metrics, publication);
+                spread(gateway, publication);
             }
             Delivery::Dropped(_) => {
                 // The numbers will show the same hole once more: it is told once.
@@ -161,52 +163,66 @@ impl Numbers {
 }
 
 /// Gives a publication to those of its connections that are here.
-pub(crate) fn spread(registry: &Registry, metrics: &EdgeMetrics, publication: Publication) {
+pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
     let Publication { tenant, connections, what, .. } = publication;
+    let (mut departed, mut about) = (Vec::new(), None);
     let event = match what {
-        Some(What::Entries(new)) => entries_event(new),
+        Some(What::Entries(new)) => entries_event(new, &mut departed),
         Some(What::Marks(marks)) => Some(Event::new(Frame::Marks(marks), 0)),
         Some(What::Typing(typing)) => Some(Event::new(Frame::Typing(typing), 0)),
-        Some(What::Presence(presence)) => Some(Event::new(Frame::Presence(presence), 0)),
+        Some(What::Presence(presence)) => {
+            about = Some(presence.user.clone());
+            Some(Event::new(Frame::Presence(presence), 0))
+        }
         Some(What::Registers(registers)) => Some(Event::new(Frame::Registers(registers), 0)),
         Some(What::Cut(cut)) => {
-            end_all(registry, &tenant, &cut, &connections);
+            end_all(&gateway.registry, &tenant, &cut, &connections);
             None
         }
         None => None,
     };
     let Some(event) = event.map(Arc::new) else { return };
-    let (mut queued, mut bytes) = (0, 0);
     for id in connections {
-        let pushed = registry.with(id, |connection| {
+        gateway.registry.with(id, |connection| {
             // A number of this incarnation cannot be another tenant's; if it ever were, nothing would leak.
             if connection.identity.tenant.as_str() != tenant {
                 tracing::error!(connection = id, "a publication names a connection of another tenant");
-                return Pushed::Ended;
+                return;
             }
-            let pushed = connection.outbox.push_event(&event);
-            if pushed == Pushed::Queued {
-                bytes += event.bytes(connection.protocol).len();
+            if about.as_ref().is_none_or(|user| connection.watching.news(user, &event) == News::Tell) {
+                gateway.push(connection, &event);
             }
-            pushed
+            if !departed.is_empty() {
+                gateway.doubt(connection, &departed);
+            }
         });
-        match pushed {
-            Some(Pushed::Queued) => queued += 1,
-            Some(Pushed::Overflow(dropped)) => {
-                metrics.slow_consumers.inc();
-                metrics.resync("slow_consumer");
-                metrics.queue_changed(-(dropped as i64));
-            }
-            Some(Pushed::Ended) | None => {}
-        }
     }
-    metrics.events_queued.inc_by(queued);
-    metrics.queue_changed(i64::try_from(bytes).unwrap_or(i64::MAX));
 }
 
-fn entries_event(new: NewEntries) -> Option<Event> {
+impl Gateway {
+    /// Queues an event for a connection.
+    pub(crate) fn push(&self, connection: &Connection, event: &Arc<Event>) {
+        match connection.outbox.push_event(event) {
+            Pushed::Queued => {
+                self.metrics.events_queued.inc();
+                self.metrics.queue_changed(event.bytes(connection.protocol).len() as i64);
+            }
+            Pushed::Overflow(dropped) => {
+                self.metrics.slow_consumers.inc();
+                self.metrics.resync("slow_consumer");
+                self.metrics.queue_changed(-(dropped as i64));
+            }
+            Pushed::Ended => {}
+        }
+    }
+}
+
+/// With the users who left by these entries.
+fn entries_event(new: NewEntries, departed: &mut Vec<String>) -> Option<Event> {
     let entries = new.rows.iter().map(entry_of).collect::<Result<Vec<_>, _>>();
     let entries = entries.inspect_err(|error| tracing::error!(%error, "a published row does not decode")).ok()?;
+    let left = entries.iter().filter(|entry| matches!(entry.kind(), Kind::Left | Kind::Removed));
+    departed.extend(left.filter_map(|entry| Some(entry.body.as_ref()?.member.as_ref()?.user.clone())));
     Some(Event::new(Frame::Entries(Entries { conversation: new.conversation, entries }), new.confirmed_ms))
 }
 

@@ -130,7 +130,8 @@ async fn welcome(gateway: &Arc<Gateway>, protocol: Protocol, id: u64, connect: C
     // Registered before the reply, here and then there: from this moment on events are queued for it.
     let user_limit = gateway.registry.insert(&connection);
     let registration = Registration { gateway, connection: &connection, kept: false };
-    let reply = match gateway.connect_session(connect_request(gateway, &connection, &authenticated)).await {
+    let request = connect_request(gateway, &connection, &authenticated, connect.client);
+    let reply = match gateway.connect_session(request).await {
         Ok(reply) => reply,
         Err(failure) => {
             // It may have been registered all the same.
@@ -201,6 +202,7 @@ pub(super) fn token_of(authenticated: &AuthenticateReply) -> Token {
         id: authenticated.token_id.clone(),
         issued_ms: authenticated.issued_ms,
         expires_ms: authenticated.expires_ms,
+        signed_by: authenticated.signed_by.clone(),
     }
 }
 
@@ -210,7 +212,12 @@ fn is_void(cursor: &str, generation: u64) -> bool {
     !cursor.is_empty() && decoded.is_some_and(|cursor| cursor.generation != generation)
 }
 
-fn connect_request(gateway: &Gateway, connection: &Connection, authenticated: &AuthenticateReply) -> ConnectRequest {
+fn connect_request(
+    gateway: &Gateway,
+    connection: &Connection,
+    authenticated: &AuthenticateReply,
+    client: String,
+) -> ConnectRequest {
     ConnectRequest {
         tenant: authenticated.tenant.clone(),
         user: authenticated.user.clone(),
@@ -218,6 +225,7 @@ fn connect_request(gateway: &Gateway, connection: &Connection, authenticated: &A
         session: authenticated.session.clone(),
         connection: connection.id,
         gateway: gateway.incarnation.clone(),
+        client,
     }
 }
 

@@ -5,13 +5,10 @@ use std::sync::Arc;
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client::{
-        Done, Marked, MembersChanged, PresenceWatched, RegistersSet, Role, Sync, WatchPresence, client_frame::Request,
+        Done, Marked, MembersChanged, PresenceWatched, RegistersSet, Role, Sync, client_frame::Request,
         server_frame::Frame,
     },
-    internal::{
-        Caller, MarkRequest, SetRegistersRequest, SyncRequest, TypingRequest, WatchAllowedRequest, WatchRequest,
-        member_change::Op,
-    },
+    internal::{Caller, MarkRequest, SetRegistersRequest, SyncRequest, TypingRequest, member_change::Op},
 };
 
 use crate::{
@@ -86,7 +83,10 @@ pub(super) async fn answer(
             gateway.typing(TypingRequest { caller: Some(caller), conversation, active: typing.active }).await?;
             Ok(Frame::Done(Done {}))
         }
-        Request::WatchPresence(watch) => watch_presence(&gateway, &connection, caller, watch).await,
+        Request::WatchPresence(watch) => {
+            let now = gateway.replace_watched(&connection, watch).await?;
+            Ok(Frame::PresenceWatched(PresenceWatched { now }))
+        }
         Request::CreateConversation(create) => {
             gateway.create_conversation(&caller, create).await.map(Frame::ConversationCreated)
         }
@@ -114,24 +114,4 @@ async fn sync_page(gateway: &Gateway, caller: Caller, sync: Sync) -> Result<Fram
     let asked = SyncRequest { caller: Some(caller), cursor: sync.cursor, limit, page: sync.page };
     let page = gateway.sync(asked).await?.page.ok_or_else(|| Failure::plain(Code::Internal))?;
     Ok(Frame::Sync(page))
-}
-
-async fn watch_presence(
-    gateway: &Gateway,
-    connection: &Connection,
-    caller: Caller,
-    watch: WatchPresence,
-) -> Result<Frame, Failure> {
-    if watch.users.len() > gateway.config().max_watched_users {
-        return Err(Failure::plain(Code::TooManyWatched).limit("edge.max_watched_users"));
-    }
-    for user in &watch.users {
-        posthorn_core::UserId::new(user).map_err(|error| invalid(format!("`users`: {error}")))?;
-    }
-    let tenant = caller.tenant.clone();
-    let allowed = gateway.watch_allowed(WatchAllowedRequest { caller: Some(caller), users: watch.users }).await?;
-    let asked =
-        WatchRequest { tenant, gateway: gateway.incarnation.clone(), connection: connection.id, users: allowed.users };
-    let now = gateway.watch_presence(asked).await?.now;
-    Ok(Frame::PresenceWatched(PresenceWatched { now }))
 }

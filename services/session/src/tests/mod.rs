@@ -1,5 +1,6 @@
 //! The service behind its own routes, over the real storage service on the store's model, in virtual time.
 
+mod devices;
 mod identity;
 mod presence;
 mod tokens;
@@ -57,7 +58,7 @@ impl Place {
             presence: MemoryPresence::new(),
             bus: bus.clone(),
             clock: clock.clone(),
-            config: SessionConfig { max_signing_keys: 3, max_api_keys: 2, ..SessionConfig::default() },
+            config: SessionConfig { max_signing_keys: 2, max_api_keys: 2, ..SessionConfig::default() },
             metrics,
             tasks: tasks.clone(),
         });
@@ -96,6 +97,7 @@ impl Place {
             session: String::new(),
             connection,
             gateway: gateway.into(),
+            client: "test/1".into(),
         };
         self.client.clone().connect(request).await.expect("connected").into_inner()
     }

@@ -18,7 +18,7 @@ fn now(user: &str, status: Status, last_seen_ms: u64) -> PresenceNow {
 
 async fn watch(place: &Place, connection: u64, users: &[&str]) -> Vec<PresenceNow> {
     let users = users.iter().map(|&user| user.into()).collect();
-    let request = WatchRequest { tenant: "t".into(), gateway: "g".into(), connection, users };
+    let request = WatchRequest { tenant: "t".into(), gateway: "g".into(), connection, users, silent: false };
     place.client.clone().watch(request).await.expect("watched").into_inner().now
 }
 
@@ -154,7 +154,35 @@ async fn a_lookup_and_a_watch_are_bounded() {
     let request = LookupRequest { tenant: "t".into(), users: users(20_001) };
     let refused = place.client.clone().lookup(request).await.expect_err("too many");
     assert_eq!(failure_of(&refused).limit, "session.max_lookup_users");
-    let request = WatchRequest { tenant: "t".into(), gateway: "g".into(), connection: 1, users: users(1_001) };
+    let users = users(1_001);
+    let request = WatchRequest { tenant: "t".into(), gateway: "g".into(), connection: 1, users, silent: false };
     let refused = place.client.clone().watch(request).await.expect_err("too many");
     assert_eq!(failure_of(&refused).code, Code::TooManyWatched);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_comes_after_its_connection_has_ended_is_refused() {
+    let place = Place::new().await;
+    let mut gateway = place.listen("gateway.g").await;
+    let watch = async |silent| {
+        let users = vec!["ann".into()];
+        let request = WatchRequest { tenant: "t".into(), gateway: "g".into(), connection: 1, users, silent };
+        let reply = place.client.clone().watch(request).await;
+        reply.map(|reply| reply.into_inner().now).map_err(|status| failure_of(&status).code)
+    };
+    assert_eq!(watch(false).await, Err(Code::Unavailable), "never there");
+    place.connect("eve", "g", 1).await;
+    assert_eq!(watch(true).await, Ok(Vec::new()), "only replaced");
+    assert_eq!(watch(false).await, Ok(vec![now("ann", Status::Offline, 0)]));
+    place.connect("ann", "h", 2).await;
+    assert_eq!(told(&mut gateway).await, (1, vec![1], now("ann", Status::Online, 0)));
+    place.disconnect("eve", "g", 1).await;
+    assert_eq!(watch(false).await, Err(Code::Unavailable), "gone");
+    // Nobody is left to be told.
+    place.disconnect("ann", "h", 2).await;
+    sleep(Duration::from_millis(2 * GRACE_MS)).await;
+    place.connect("sam", "g", 3).await;
+    self::watch(&place, 3, &["bob"]).await;
+    place.connect("bob", "h", 4).await;
+    assert_eq!(told(&mut gateway).await, (2, vec![3], now("bob", Status::Online, 0)));
 }

@@ -11,7 +11,7 @@ use base64::{
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use posthorn_clock::sleep;
-use posthorn_proto::internal::{AddSigningKeyRequest, RevokeRequest};
+use posthorn_proto::internal::{AddSigningKeyRequest, Cut, RemoveSigningKeyRequest, RevokeRequest, publication::What};
 use serde_json::{Value, json};
 
 use super::*;
@@ -288,4 +288,93 @@ async fn a_resume_token_is_good_for_its_own_user_and_device_until_it_ends() {
     sleep(std::time::Duration::from_millis(SessionConfig::default().resume_ttl_ms)).await;
     let fresh = again.mint("ann", "phone").await;
     assert_eq!(again.resume(&fresh, &connected.resume_token).await.expect("good").session, "");
+}
+
+async fn remove(place: &Place, tenant: &str, id: &str) -> Result<(), Code> {
+    let request = RemoveSigningKeyRequest { tenant: tenant.into(), key_id: id.into() };
+    let removed = place.client.clone().remove_signing_key(request).await;
+    removed.map(drop).map_err(|status| failure_of(&status).code)
+}
+
+async fn cut(from: &mut Box<dyn Subscription>) -> (u64, Cut) {
+    let publication = publication(from).await;
+    assert_eq!(publication.tenant, "t");
+    match publication.what {
+        Some(What::Cut(cut)) => (publication.number, cut),
+        other => panic!("no cut: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_key_verifies_nothing_and_what_it_verified_is_cut_like_a_revoked_token() {
+    let place = Place::new().await;
+    let mut gateways = place.listen("gateways").await;
+    let (old, new) = (eddsa(), es256());
+    for tenant in ["t", "other"] {
+        add(&place, tenant, "old", old.name, &old.verifies).await.expect("added");
+    }
+    add(&place, "t", "new", new.name, &new.verifies).await.expect("added");
+    let (by_old, by_new) = (signed(&old, None, &claims()), signed(&new, None, &claims()));
+    let of_other = signed(&old, None, &with("tenant", json!("other")));
+    let mut signers = Vec::new();
+    for token in [&by_old, &by_new, &of_other, &place.mint("ann", "web").await] {
+        signers.push(place.authenticate(token).await.expect("good").signed_by);
+    }
+    let ended = signers[0].clone();
+    signers.sort();
+    signers.dedup();
+    assert!(signers.len() == 4 && signers.iter().all(|signer| !signer.is_empty()), "each key has a name of its own");
+
+    remove(&place, "t", "old").await.expect("removed");
+    let (code, signed_by) = ("token_revoked".to_owned(), ended);
+    let expected = Cut { code, signed_by, ..Cut::default() };
+    assert_eq!(cut(&mut gateways).await, (1, expected.clone()));
+    assert_eq!(place.authenticate(&by_old).await, Err(Code::Unauthenticated), "at once");
+    assert!(place.authenticate(&by_new).await.is_ok() && place.authenticate(&of_other).await.is_ok());
+    // Once more, for who was just connecting.
+    assert_eq!(cut(&mut gateways).await, (2, expected));
+
+    for (tenant, id, code) in [
+        ("t", "old", Code::NotFound),
+        ("t", "never", Code::NotFound),
+        ("nobody", "old", Code::NotFound),
+        ("t", "minted", Code::InvalidArgument),
+        ("t", "", Code::InvalidArgument),
+        ("~", "resume", Code::InvalidArgument),
+    ] {
+        assert_eq!(remove(&place, tenant, id).await, Err(code), "{tenant} {id}");
+    }
+    // There is room for the next one.
+    assert!(add(&place, "t", "third", "HS256", &[1; 32]).await.is_ok());
+    assert!(place.restarted().await.authenticate(&by_old).await.is_err(), "for good");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_replaced_counts_as_removed_and_one_that_is_added_again_does_not() {
+    let place = Place::new().await;
+    let mut gateways = place.listen("gateways").await;
+    let (old, new) = (hs256(1), hs256(2));
+    add(&place, "t", "k", old.name, &old.verifies).await.expect("added");
+    let before = place.authenticate(&signed(&old, None, &claims())).await.expect("good").signed_by;
+    add(&place, "t", "k", old.name, &old.verifies).await.expect("as it is");
+    add(&place, "t", "k", new.name, &new.verifies).await.expect("replaced");
+    let (number, cut) = cut(&mut gateways).await;
+    assert_eq!((number, cut.signed_by), (1, before.clone()));
+    let after = place.authenticate(&signed(&new, None, &claims())).await.expect("good").signed_by;
+    assert_ne!(after, before, "the one that is there now is not cut");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_instance_stops_believing_a_removed_key_before_the_second_cut() {
+    let place = Place::new().await;
+    let pair = hs256(1);
+    add(&place, "t", "k", pair.name, &pair.verifies).await.expect("added");
+    let other = Place::over(place.store.clone(), place.clock.clone()).await;
+    let token = signed(&pair, None, &claims());
+    assert!(other.authenticate(&token).await.is_ok());
+    remove(&place, "t", "k").await.expect("removed");
+    let config = SessionConfig::default();
+    assert!(config.signing_keys_fresh_ms < config.cut_again_ms);
+    sleep(std::time::Duration::from_millis(config.signing_keys_fresh_ms)).await;
+    assert_eq!(other.authenticate(&token).await, Err(Code::Unauthenticated));
 }

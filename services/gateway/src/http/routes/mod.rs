@@ -1,6 +1,7 @@
 //! What each route does: a file per object.
 
 pub(super) mod conversations;
+pub(super) mod devices;
 pub(super) mod entries;
 pub(super) mod health;
 pub(super) mod members;

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use posthorn_errors::Code;
 use posthorn_proto::internal::{
-    AddSigningKeyRequest, CreateApiKeyRequest, CreateTenantRequest, KeyScope, RevokeApiKeyRequest,
+    AddSigningKeyRequest, CreateApiKeyRequest, CreateTenantRequest, KeyScope, RemoveSigningKeyRequest,
+    RevokeApiKeyRequest,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -108,7 +109,7 @@ pub struct TenantPath {
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub struct ApiKeyPath {
+pub struct KeyPath {
     /// The tenant's id.
     tenant: TenantRef,
     /// The key's id.
@@ -151,10 +152,10 @@ pub async fn create_api_key(
 }
 
 /// Revoke an API key
-#[utoipa::path(delete, path = "/v1/tenants/{tenant}/keys/{key}", tag = "operator", params(ApiKeyPath), responses(
+#[utoipa::path(delete, path = "/v1/tenants/{tenant}/keys/{key}", tag = "operator", params(KeyPath), responses(
     (status = 204, description = "Revoked"),
 ))]
-pub async fn revoke_api_key(State(api): State<Api>, Path(path): Path<ApiKeyPath>) -> Result<StatusCode, Problem> {
+pub async fn revoke_api_key(State(api): State<Api>, Path(path): Path<KeyPath>) -> Result<StatusCode, Problem> {
     let request = RevokeApiKeyRequest { tenant: path.tenant.0, key_id: path.key.0 };
     api.deps().session.clone().revoke_api_key(request).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -162,7 +163,8 @@ pub async fn revoke_api_key(State(api): State<Api>, Path(path): Path<ApiKeyPath>
 
 /// Add a signing key
 ///
-/// Tokens of this tenant verify with any of its keys, chosen by `kid`.
+/// Tokens of this tenant verify with any of its keys, chosen by `kid`. Two can be live at once, so that one
+/// can follow the other; one of the same id takes the place of the former, which then counts as removed.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/signing-keys", tag = "operator", params(TenantPath),
     request_body = NewSigningKey,
     responses((status = 201, description = "Added", body = SigningKey)),
@@ -191,4 +193,17 @@ pub async fn add_signing_key(
         AddSigningKeyRequest { tenant: path.tenant.0, key_id: id.0.clone(), algorithm: algorithm.clone(), key };
     api.deps().session.clone().add_signing_key(request).await?;
     Ok((StatusCode::CREATED, axum::Json(SigningKey { id, algorithm })))
+}
+
+/// Remove a signing key
+///
+/// Tokens that it signed are good no longer, as if each of them had been revoked: live connections with such
+/// a token end with `token_revoked`.
+#[utoipa::path(delete, path = "/v1/tenants/{tenant}/signing-keys/{key}", tag = "operator", params(KeyPath), responses(
+    (status = 204, description = "Removed"),
+))]
+pub async fn remove_signing_key(State(api): State<Api>, Path(path): Path<KeyPath>) -> Result<StatusCode, Problem> {
+    let request = RemoveSigningKeyRequest { tenant: path.tenant.0, key_id: path.key.0 };
+    api.deps().session.clone().remove_signing_key(request).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -42,7 +42,7 @@ pub struct User {
 #[into_params(parameter_in = Path)]
 pub struct UserPath {
     /// The user's id.
-    user: UserRef,
+    pub(super) user: UserRef,
 }
 
 /// Create or rename a user
@@ -102,7 +102,7 @@ async fn put(api: &Api, tenant: &Tenant, new: &NewUser, if_absent: bool) -> Resu
     Ok(api.deps().session.clone().put_user(request).await?.into_inner().existed)
 }
 
-async fn find(api: &Api, tenant: &Tenant, user: &UserRef) -> Result<Option<User>, Problem> {
+pub(super) async fn find(api: &Api, tenant: &Tenant, user: &UserRef) -> Result<Option<User>, Problem> {
     let request = GetUsersRequest { tenant: tenant.name(), users: vec![user.0.clone()] };
     let users = api.deps().session.clone().get_users(request).await?.into_inner().users;
     let found = users.into_iter().find(|record| record.user == user.0);

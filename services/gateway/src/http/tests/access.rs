@@ -92,7 +92,7 @@ async fn what_belongs_to_another_tenant_does_not_exist() {
     assert_eq!(place.other_tenant(Method::POST, "/v1/conversations", theirs.as_bytes()).await.status, 201);
     let about_theirs: Vec<_> =
         operations().into_iter().filter(|o| o.scheme == "tenant" && o.path.contains("their")).collect();
-    assert_eq!(about_theirs.len(), 8);
+    assert_eq!(about_theirs.len(), 9);
     for operation in about_theirs {
         let answer = operation.send(&place, &place.tenant_key).await;
         assert_eq!(answer.status, 404, "{} {} {answer:?}", operation.method, operation.path);

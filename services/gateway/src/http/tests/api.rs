@@ -184,3 +184,62 @@ async fn an_operator_makes_a_tenant_that_works_until_its_key_is_revoked() {
     assert_eq!(place.send(Method::GET, "/v1/users/ada", key, &[], "").await.status, 401);
     assert_eq!(place.operator(Method::POST, "/v1/tenants/nobody/keys", b"").await.status, 404);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_devices_of_a_user_are_listed_and_one_is_signed_out() {
+    let place = Place::new().await;
+    let path = "/v1/users/ada/devices";
+    assert_eq!(place.tenant(Method::GET, path, b"").await.status, 404, "nobody knows her");
+    post(&place, "/v1/users", json!({"id": "ada", "name": "Ada"})).await;
+    assert_eq!(place.tenant(Method::GET, path, b"").await.body, json!({"devices": [], "next": null}));
+    let now_ms = place.api.deps().clock.now_ms();
+    for (user, device) in [("ada", "phone"), ("ada", "laptop"), ("bob", "phone")] {
+        place.connect(user, device, "page/1").await;
+    }
+    let device = |id| json!({"id": id, "client": "page/1", "first_seen_ms": now_ms, "last_seen_ms": now_ms});
+    let page = place.tenant(Method::GET, &format!("{path}?limit=1"), b"").await;
+    assert_eq!((page.status, page.body), (200, json!({"devices": [device("laptop")], "next": "laptop"})));
+    let page = place.tenant(Method::GET, &format!("{path}?limit=1&after=laptop"), b"").await;
+    assert_eq!(page.body, json!({"devices": [device("phone")], "next": null}));
+    // Without a profile too, and to nobody else.
+    let bobs = place.tenant(Method::GET, "/v1/users/bob/devices", b"").await;
+    assert_eq!(bobs.body, json!({"devices": [device("phone")], "next": null}));
+    assert_eq!(place.other_tenant(Method::GET, path, b"").await.status, 404);
+    assert_eq!(place.operator(Method::GET, path, b"").await.status, 403);
+
+    let mut tokens = Vec::new();
+    for device in ["phone", "laptop"] {
+        let minted = post(&place, "/v1/tokens", json!({"user": "ada", "device": device})).await.body;
+        tokens.push(minted["token"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(post(&place, "/v1/revocations", json!({"user": "ada", "device": "phone"})).await.status, 204);
+    let still = [place.authenticate(&tokens[0]).await.is_ok(), place.authenticate(&tokens[1]).await.is_ok()];
+    assert_eq!(still, [false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_signing_keys_are_live_at_once_and_the_operator_removes_one() {
+    let place = Place::new().await;
+    let keys = "/v1/tenants/demo/signing-keys";
+    let add = async |id: &str| {
+        let secret = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+        let new = json!({"id": id, "algorithm": "HS256", "secret": secret}).to_string();
+        place.operator(Method::POST, keys, new.as_bytes()).await
+    };
+    assert_eq!((add("k1").await.status, add("k2").await.status), (201, 201));
+    let third = add("k3").await;
+    assert_eq!((third.status, &third.body["limit"]), (400, &json!("session.max_signing_keys")), "{third:?}");
+    assert_eq!(add("k2").await.status, 201, "in its own place");
+    assert_eq!(place.tenant(Method::DELETE, &format!("{keys}/k1"), b"").await.status, 403, "the operator alone");
+    let removed = place.operator(Method::DELETE, &format!("{keys}/k1"), b"").await;
+    assert_eq!((removed.status, removed.body), (204, Value::Null));
+    assert_eq!(add("k3").await.status, 201);
+    for (path, status) in [
+        (format!("{keys}/k1"), 404),
+        (format!("{keys}/minted"), 400),
+        ("/v1/tenants/nobody/signing-keys/k2".to_owned(), 404),
+    ] {
+        assert_eq!(place.operator(Method::DELETE, &path, b"").await.status, status, "{path}");
+    }
+    assert_eq!(post(&place, "/v1/tokens", json!({"user": "ada", "device": "phone"})).await.status, 200);
+}

@@ -180,6 +180,44 @@ async fn too_many_at_once_are_told_to_come_back_and_health_still_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_asks_too_often_is_told_when_to_come_back_and_others_are_not_held_up() {
+    let place = Place::with(HttpConfig { requests_per_s: 2, request_burst: 3, ..HttpConfig::default() }).await;
+    let ask = async |key: &str| place.send(Method::GET, "/v1/users/ada", key, &[], "").await;
+    for _ in 0..3 {
+        assert_eq!(ask(&place.tenant_key).await.status, 404);
+    }
+    let refused = ask(&place.tenant_key).await;
+    check_problem(&refused, 429, "rate_limited");
+    assert_eq!(
+        (&refused.body["limit"], &refused.body["retryable"]),
+        (&json!("edge.http.requests_per_s"), &json!(true))
+    );
+    let wait_ms = refused.body["retry_after_ms"].as_u64().unwrap();
+    assert!((1..=500).contains(&wait_ms) && refused.header(header::RETRY_AFTER) == "1", "{refused:?}");
+    // A key that is none costs nobody anything.
+    for _ in 0..10 {
+        assert_eq!(ask("ph_demo.x.y").await.status, 401);
+    }
+    assert_eq!(ask(&place.other_key).await.status, 404);
+    sleep(Duration::from_millis(wait_ms)).await;
+    assert_eq!(ask(&place.tenant_key).await.status, 404);
+    assert_eq!(ask(&place.tenant_key).await.status, 429);
+
+    // Operators the same.
+    let answers = async |count: usize| {
+        let mut statuses = Vec::new();
+        for _ in 0..count {
+            statuses.push(place.operator(Method::DELETE, "/v1/tenants/demo/keys/none", b"").await.status);
+        }
+        statuses
+    };
+    assert_eq!(answers(4).await, [204, 204, 204, 429]);
+    let text = place.send_text(Method::GET, "/metrics").await;
+    assert!(text.contains(r#"posthorn_http_rate_limited_total{scope="tenant"} 2"#), "{text}");
+    assert!(text.contains(r#"posthorn_http_rate_limited_total{scope="operator"} 1"#), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_are_counted_by_route_and_never_by_path() {
     let place = Place::new().await;
     place.tenant(Method::GET, "/v1/users/ada-who-is-nobody", b"").await;

@@ -10,8 +10,8 @@ use posthorn_clock::Clock;
 use posthorn_errors::Failure;
 use posthorn_presence::memory::MemoryPresence;
 use posthorn_proto::internal::{
-    AuthenticateReply, AuthenticateRequest, CreateApiKeyRequest, CreateTenantRequest, KeyScope, ListRecordsRequest,
-    Table,
+    AuthenticateReply, AuthenticateRequest, ConnectRequest, CreateApiKeyRequest, CreateTenantRequest, KeyScope,
+    ListRecordsRequest, Table,
 };
 use posthorn_routing::{InstanceDeps, RoutingConfig, RoutingInstance};
 use posthorn_rpc::{Link, Rpc, RpcConfig, SessionClient};
@@ -182,6 +182,13 @@ impl Place {
         reply.map(tonic::Response::into_inner).map_err(|status| posthorn_errors::failure_of(&status))
     }
 
+    /// A device of the tenant connects.
+    pub async fn connect(&self, user: &str, device: &str, client: &str) {
+        let (user, device, client) = (user.to_owned(), device.to_owned(), client.to_owned());
+        let request = ConnectRequest { tenant: TENANT.to_owned(), user, device, client, ..ConnectRequest::default() };
+        self.session.session().connect(request).await.unwrap();
+    }
+
     pub async fn find(&self, keyed: &Keyed) -> Option<Row> {
         let now_ms = self.api.deps().clock.now_ms();
         keyed.get(&self.api, &keyed.name(now_ms)).await.unwrap()
@@ -222,7 +229,7 @@ async fn session(
     metrics: &Metrics,
     tasks: &Tasks,
 ) -> Arc<SessionService> {
-    SessionService::new(SessionDeps {
+    let session = SessionService::new(SessionDeps {
         config: SessionConfig::default(),
         storage: storage.storage(),
         presence: Arc::new(MemoryPresence::default()),
@@ -230,5 +237,7 @@ async fn session(
         clock: clock.clone(),
         metrics: metrics.clone(),
         tasks: tasks.clone(),
-    })
+    });
+    session.load().await.unwrap();
+    session
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use posthorn_proto::{
-    client::{Kind, PresenceNow, TypingNow},
+    client::{Kind, MemberMarks, TypingNow},
     internal::{Envelope, NewEntries, Publication, Row, publication::What},
 };
 
@@ -183,8 +183,8 @@ async fn one_publication_is_one_encoding_for_each_protocol() {
     };
     proto.0.send(Message::binary(prost::Message::encode_to_vec(&frame))).await.unwrap();
     proto.message().await.unwrap();
-    let now = PresenceNow { user: "cyd".into(), status: 1, last_seen_ms: 9 };
-    let what = Some(What::Presence(now));
+    let marks = vec![MemberMarks { user: "cyd".into(), delivered: 9, read: 9 }];
+    let what = Some(What::Marks(posthorn_proto::client::Marks { conversation: "lobby".into(), marks }));
     script.publish(Publication { what, ..entries(1, vec![1, 2], 1) }).await;
     let json = json.frame().await;
     assert_eq!(json.id, 0);

@@ -3,6 +3,7 @@
 mod bad_input;
 mod lifetime;
 mod live;
+mod presence;
 mod real;
 mod scripted;
 mod upgrade;

@@ -1,11 +1,12 @@
 //! A gateway over the real services on the memory drivers: what people do, frame by frame.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use posthorn_bus::memory::MemoryBus;
 use posthorn_clock::Clock;
 use posthorn_presence::memory::MemoryPresence;
 use posthorn_proto::{
     client::{Entry, HistoryPage, Kind, SyncPage},
-    internal::{CreateTenantRequest, MintTokenRequest, RevokeRequest},
+    internal::{AddSigningKeyRequest, CreateTenantRequest, MintTokenRequest, RemoveSigningKeyRequest, RevokeRequest},
 };
 use posthorn_routing::{InstanceDeps, RoutingConfig, RoutingInstance};
 use posthorn_rpc::{Link, Rpc, RpcConfig, SessionClient};
@@ -271,4 +272,48 @@ async fn presence_comes_to_those_who_watch() {
     };
     // Past the pings, which this peer does not answer in time: the grace is shorter.
     ada.until(offline).await;
+}
+
+/// A token that the application signed itself (RFC 7515), with HS256.
+fn signed(secret: &[u8], kid: &str, user: &str) -> String {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({ "tenant": "t", "sub": user, "device": "phone", "exp": 1_790_003_600, "iat": 1_790_000_000 });
+    let text = format!("{}.{}", part(json!({ "alg": "HS256", "typ": "JWT", "kid": kid })), part(claims));
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret);
+    let tag = aws_lc_rs::hmac::sign(&key, text.as_bytes());
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(tag))
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_a_signing_key_is_removed_the_connections_it_had_verified_end_like_revoked_ones() {
+    let place = Place::new().await;
+    let mut session = place.session.clone();
+    for (id, fill) in [("old", 1), ("new", 2)] {
+        let (tenant, key_id, algorithm) = ("t".into(), id.into(), "HS256".into());
+        let request = AddSigningKeyRequest { tenant, key_id, algorithm, key: vec![fill; 32].into() };
+        session.add_signing_key(request).await.unwrap();
+    }
+    let mut old = Peer::connected(&place.gateway, &signed(&[1; 32], "old", "ada")).await;
+    let mut refreshed = Peer::connected(&place.gateway, &signed(&[1; 32], "old", "ada")).await;
+    let mut new = Peer::connected(&place.gateway, &signed(&[2; 32], "new", "bob")).await;
+    let mut minted = place.person("cyd").await;
+    // Who came with the old key and has shown a token of the new one since, stays.
+    let refresh = json!({ "id": 2, "refresh": { "token": signed(&[2; 32], "new", "ada") } });
+    refreshed.send(&refresh.to_string()).await;
+    assert!(matches!(refreshed.event().await, Frame::Refreshed(_)));
+
+    let request = RemoveSigningKeyRequest { tenant: "t".into(), key_id: "old".into() };
+    session.remove_signing_key(request).await.unwrap();
+    assert_eq!(old.close().await, closed(4511, "token_revoked"));
+    let mut again = Peer::new(&place.gateway);
+    again.send(&json!({ "id": 1, "connect": { "token": signed(&[1; 32], "old", "ada") } }).to_string()).await;
+    assert_eq!(again.close().await, closed(4510, "unauthenticated"));
+    // Past the second cut, too.
+    for _ in 0..4 {
+        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        for peer in [&mut new, &mut refreshed, &mut minted.peer] {
+            peer.send(r#"{"id":9,"ping":{}}"#).await;
+            assert!(matches!(peer.event().await, Frame::Pong(_)));
+        }
+    }
 }

@@ -11,10 +11,11 @@ use posthorn_bus::{Bus, BusError, Delivery, Subscription};
 use posthorn_clock::{Clock, sleep};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
-    client::Sent,
+    client::{PresenceNow, Sent},
     internal::{
         AppendReply, AppendRequest, AppendResult, AuthenticateReply, AuthenticateRequest, ConnectReply, ConnectRequest,
-        DescribeReply, DescribeRequest, DisconnectReply, DisconnectRequest, Publication, append_result,
+        DescribeReply, DescribeRequest, DisconnectReply, DisconnectRequest, Publication, WatchAllowedReply,
+        WatchAllowedRequest, WatchReply, WatchRequest, append_result,
     },
 };
 use posthorn_rpc::{Link, Rpc, RpcConfig};
@@ -37,6 +38,11 @@ pub struct Script {
     pub disconnects: Mutex<Vec<u64>>,
     /// Published while a `connect` is being answered.
     pub while_connecting: Mutex<Option<Publication>>,
+    /// Users nobody may watch; `None`: who may is not known.
+    pub unwatchable: Mutex<Option<Vec<String>>>,
+    /// Every question who may be watched, and every set that was given to the session service.
+    pub asked: Mutex<Vec<Vec<String>>>,
+    pub watches: Mutex<Vec<Vec<String>>>,
     pub bus: Arc<TestBus>,
     seq: Mutex<u64>,
     gateway: Mutex<String>,
@@ -94,6 +100,13 @@ impl Script {
         Ok(ConnectReply { resume_token: format!("resume:{session}"), session })
     }
 
+    fn watch_allowed(&self, request: WatchAllowedRequest) -> Result<WatchAllowedReply, Status> {
+        self.asked.lock().push(request.users.clone());
+        let unwatchable = self.unwatchable.lock().clone();
+        let unwatchable = unwatchable.ok_or_else(|| Status::from(Failure::plain(Code::Unavailable)))?;
+        Ok(WatchAllowedReply { users: request.users.into_iter().filter(|user| !unwatchable.contains(user)).collect() })
+    }
+
     async fn call(&self, request: Request<Body>) -> Response<Body> {
         match request.uri().path().rsplit('/').next().unwrap_or_default() {
             "Authenticate" => unary(request, async |r| self.authenticate(&r)).await,
@@ -102,6 +115,16 @@ impl Script {
                 unary(request, async |r: DisconnectRequest| {
                     self.disconnects.lock().push(r.connection);
                     Ok(DisconnectReply {})
+                })
+                .await
+            }
+            "WatchAllowed" => unary(request, async |r| self.watch_allowed(r)).await,
+            "Watch" => {
+                unary(request, async |r: WatchRequest| {
+                    self.watches.lock().push(r.users.clone());
+                    let now = |user| PresenceNow { user, status: 1, last_seen_ms: 0 };
+                    let now = if r.silent { Vec::new() } else { r.users.into_iter().map(now).collect() };
+                    Ok(WatchReply { now })
                 })
                 .await
             }
@@ -200,7 +223,7 @@ impl Subscription for TestSubscription {
 /// A gateway over scripted services; its wall clock begins at 1,000,000 ms.
 pub fn gateway(config: GatewayConfig) -> (Arc<Gateway>, Arc<Script>) {
     let (metrics, clock) = (Metrics::default(), Clock::simulated(7, 1_000_000));
-    let script = Arc::new(Script::default());
+    let script = Arc::new(Script { unwatchable: Mutex::new(Some(Vec::new())), ..Script::default() });
     let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
     let services = axum::Router::new().fallback_service(Scripted(script.clone()));
     let link = Link::local(&rpc, "script", rpc.guard("script", tonic::service::Routes::from(services)));
