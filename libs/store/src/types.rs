@@ -99,6 +99,7 @@ pub enum Table {
     Revocations,
     Idempotency,
     LastSeen,
+    DeadLetters,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
