@@ -114,8 +114,8 @@ impl PushService {
         }
     }
 
-    /// Decides what is there and says up to where. The cursor moves only after the decision: a restart repeats at most the
-    /// batch it interrupted.
+    /// Decides what is there and says up to where. The cursor moves only after the decision: a restart
+    /// repeats at most the batch it interrupted.
     async fn drain(&self, partition: u16, remembered: &mut Remembered) -> Result<u64, Failure> {
         let mut after = self.feed.cursor(GROUP, partition).await.map_err(feed_failure)?;
         loop {
