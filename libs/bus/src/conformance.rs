@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Bus, Delivery};
+use crate::{Bus, BusError, Delivery};
 
 /// Runs the suite. `bus` may be shared with others: subjects are of the suite's own.
 #[allow(clippy::missing_panics_doc, reason = "the module says so")]
@@ -12,6 +12,7 @@ pub async fn run(bus: Arc<impl Bus + ?Sized>) {
     messages_come_in_order_to_every_subscription(&*bus).await;
     subjects_are_apart_and_the_past_is_gone(&*bus).await;
     next_is_cancel_safe(&*bus).await;
+    what_is_no_subject_is_refused(&*bus).await;
 }
 
 fn message(n: u32) -> Bytes {
@@ -47,4 +48,13 @@ async fn next_is_cancel_safe(bus: &(impl Bus + ?Sized)) {
     }
     bus.publish("conformance.cancel", message(4)).await.expect("published");
     assert_eq!(subscription.next().await, Some(Delivery::Message(message(4))));
+}
+
+async fn what_is_no_subject_is_refused(bus: &(impl Bus + ?Sized)) {
+    for subject in ["", ".", "a.", "a..b", "a.*", ">", "a b", "a\r\nPUB b 0"] {
+        let published = bus.publish(subject, message(5)).await;
+        assert!(matches!(published, Err(BusError::Subject(_))), "{subject:?}");
+        let subscribed = bus.subscribe(subject).await.map(drop);
+        assert!(matches!(subscribed, Err(BusError::Subject(_))), "{subject:?}");
+    }
 }

@@ -1,13 +1,15 @@
 //! The bus of one process: bounded queues, and what does not fit is dropped and reported.
 
-use std::{collections::HashMap, collections::VecDeque, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
-use crate::{Bus, BusError, Delivery, Subscription};
+use crate::{
+    Bus, BusError, Delivery, Subscription, check_subject,
+    queue::{Bounds, Queue},
+};
 
 /// Messages that may wait for one subscriber.
 pub const MAX_QUEUED_MESSAGES: usize = 16_384;
@@ -19,49 +21,10 @@ pub struct MemoryBus {
     subjects: Mutex<HashMap<String, Vec<Arc<Queue>>>>,
 }
 
-#[derive(Default)]
-struct Queue {
-    state: Mutex<State>,
-    arrived: Notify,
-}
-
-#[derive(Default)]
-struct State {
-    deliveries: VecDeque<Delivery>,
-    bytes: usize,
-    closed: bool,
-}
-
 impl MemoryBus {
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
-    }
-}
-
-impl Queue {
-    fn push(&self, message: Bytes) {
-        let mut state = self.state.lock();
-        let fits = state.deliveries.len() < MAX_QUEUED_MESSAGES && state.bytes + message.len() <= MAX_QUEUED_BYTES;
-        if fits {
-            state.bytes += message.len();
-            state.deliveries.push_back(Delivery::Message(message));
-        } else if let Some(Delivery::Dropped(count)) = state.deliveries.back_mut() {
-            *count += 1;
-        } else {
-            state.deliveries.push_back(Delivery::Dropped(1));
-        }
-        drop(state);
-        self.arrived.notify_one();
-    }
-
-    fn pop(&self) -> Option<Delivery> {
-        let mut state = self.state.lock();
-        let delivery = state.deliveries.pop_front()?;
-        if let Delivery::Message(message) = &delivery {
-            state.bytes -= message.len();
-        }
-        Some(delivery)
     }
 }
 
@@ -72,9 +35,10 @@ impl Bus for MemoryBus {
     }
 
     async fn publish(&self, subject: &str, message: Bytes) -> Result<(), BusError> {
+        check_subject(subject)?;
         let mut subjects = self.subjects.lock();
         if let Some(queues) = subjects.get_mut(subject) {
-            queues.retain(|queue| !queue.state.lock().closed);
+            queues.retain(|queue| !queue.is_closed());
             for queue in queues.iter() {
                 queue.push(message.clone());
             }
@@ -86,7 +50,9 @@ impl Bus for MemoryBus {
     }
 
     async fn subscribe(&self, subject: &str) -> Result<Box<dyn Subscription>, BusError> {
-        let queue = Arc::new(Queue::default());
+        check_subject(subject)?;
+        let bounds = Bounds { max_messages: MAX_QUEUED_MESSAGES, max_bytes: MAX_QUEUED_BYTES };
+        let queue = Arc::new(Queue::new(bounds));
         self.subjects.lock().entry(subject.to_owned()).or_default().push(Arc::clone(&queue));
         Ok(Box::new(MemorySubscription(queue)))
     }
@@ -96,22 +62,14 @@ struct MemorySubscription(Arc<Queue>);
 
 impl Drop for MemorySubscription {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.closed = true;
-        state.deliveries.clear();
+        self.0.close();
     }
 }
 
 #[async_trait]
 impl Subscription for MemorySubscription {
     async fn next(&mut self) -> Option<Delivery> {
-        loop {
-            if let Some(delivery) = self.0.pop() {
-                return Some(delivery);
-            }
-            // A push between the pop and here has left its permit.
-            self.0.arrived.notified().await;
-        }
+        self.0.next().await
     }
 }
 

@@ -27,8 +27,8 @@ impl Feed for MemoryFeed {
         self.0.read(partition, after, limit).await
     }
 
-    async fn wait(&self) {
-        self.0.wait().await;
+    async fn wait(&self, partition: u16, after: u64) {
+        self.0.wait(partition, after).await;
     }
 
     async fn cursor(&self, group: &str, partition: u16) -> Result<u64> {
@@ -52,12 +52,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_models_feed_conforms() {
-        conformance::run(MemoryStore::new(Clock::simulated(1, 0))).await;
+        conformance::run_over(MemoryStore::new(Clock::simulated(1, 0))).await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_models_feed_conforms_where_it_is_settled_apart() {
         let options = MemoryOptions { sync: Duration::from_millis(3), settle_apart: true };
-        conformance::run(MemoryStore::with_options(Clock::simulated(1, 0), options)).await;
+        conformance::run_over(MemoryStore::with_options(Clock::simulated(1, 0), options)).await;
     }
 }

@@ -115,6 +115,7 @@ pub enum Table {
     Revocations,
     Idempotency,
     LastSeen,
+    DeadLetters,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -104,22 +104,23 @@ impl PushService {
         let max = self.config.max_remembered / usize::from(PARTITIONS);
         let mut remembered = Remembered { last: HashMap::new(), order: VecDeque::new(), max: max.max(1) };
         loop {
-            if let Err(failure) = self.drain(partition, &mut remembered).await {
-                tracing::warn!(%failure, partition, "push cannot follow the feed, trying again");
-                sleep(RETRY).await;
-            } else {
-                self.feed.wait().await;
+            match self.drain(partition, &mut remembered).await {
+                Ok(after) => self.feed.wait(partition, after).await,
+                Err(failure) => {
+                    tracing::warn!(%failure, partition, "push cannot follow the feed, trying again");
+                    sleep(RETRY).await;
+                }
             }
         }
     }
 
-    /// Decides what is there. The cursor moves only after the decision: a restart repeats at most the
-    /// batch it interrupted.
-    async fn drain(&self, partition: u16, remembered: &mut Remembered) -> Result<(), Failure> {
+    /// Decides what is there and says up to where. The cursor moves only after the decision: a restart
+    /// repeats at most the batch it interrupted.
+    async fn drain(&self, partition: u16, remembered: &mut Remembered) -> Result<u64, Failure> {
         let mut after = self.feed.cursor(GROUP, partition).await.map_err(feed_failure)?;
         loop {
             let batch = self.feed.read(partition, after, self.config.max_batch_entries).await.map_err(feed_failure)?;
-            let Some(last) = batch.last().map(|fed| fed.offset) else { return Ok(()) };
+            let Some(last) = batch.last().map(|fed| fed.offset) else { return Ok(after) };
             let waiting = i64::try_from(batch.len()).unwrap_or(i64::MAX);
             self.metrics.waiting.inc_by(waiting);
             let decided = self.decide(batch, remembered).await;

@@ -195,6 +195,7 @@ fn record_table(of: Table) -> Key {
         Table::Revocations => 6,
         Table::Idempotency => 7,
         Table::LastSeen => 8,
+        Table::DeadLetters => 9,
     };
     let mut key = table(RECORDS);
     key.push(number);
