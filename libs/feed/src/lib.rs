@@ -36,14 +36,6 @@ pub struct Fed {
     pub entry: FeedEntry,
 }
 
-/// Write side, where the feed is apart from the store: what `settle` hands over.
-#[async_trait]
-pub trait FeedSink: Send + Sync + 'static {
-    /// Returns when all of them are in the feed, those of one conversation in this order. After an error
-    /// some may be: handing all over again is right, and repeats little.
-    async fn publish(&self, entries: Vec<FeedEntry>) -> Result<()>;
-}
-
 /// Read side. First copies come in order per conversation; any copy may come again: a consumer drops
 /// what is not beyond its last (generation, seq) of the conversation.
 #[async_trait]
