@@ -7,6 +7,7 @@ mod backup;
 mod config;
 mod engine;
 mod group;
+mod heads;
 mod keys;
 mod layout;
 mod metrics;
@@ -204,8 +205,8 @@ fn settle_generation(config: &StoreConfig, engine: &Engine) -> Result<u64> {
     };
     if inside != Some(generation) {
         let value = Some(values::encode_u64(generation));
-        let put = engine::Put { space: keys::Space::System, key, value };
-        let written = engine.commit(vec![put], true);
+        let put = engine::Put { space: keys::Space::System, key: key.into(), value };
+        let written = engine.commit(vec![put], None, true);
         written.map_err(|error| StoreError::Unavailable(format!("the generation was not written: {error:?}")))?;
     }
     if beside != Some(generation) {

@@ -13,7 +13,10 @@ pub const FEED_PARTITIONS: u16 = 16;
 /// The partition of a conversation.
 #[must_use]
 pub fn feed_partition(key: &ConversationKey) -> u16 {
-    let Shard(shard) = key.shard();
+    feed_partition_of(key.shard())
+}
+
+pub(crate) fn feed_partition_of(Shard(shard): Shard) -> u16 {
     shard % FEED_PARTITIONS
 }
 

@@ -1,41 +1,42 @@
 //! The log's writes: prepared by the caller, decided by the writer.
 
 use bytes::Bytes;
-use posthorn_core::{ConversationKey, UserKey};
+use posthorn_core::{ConversationKey, Shard, UserKey};
 use posthorn_proto::internal::{Head, MemberRecord, RegisterRecord};
 
 use super::{
     group::Group,
     keys::{self, Key, Space},
-    values::{Watermark, cell_watermark, decode_u64, encode_cell, encode_pointer, encode_row, encode_u64, watermark},
+    values::{Watermark, decode_u64, encode_cell, encode_row, encode_u64, watermark},
 };
 use crate::{
-    Append, InstanceId, Result, Settlement, StoreError, feed_partition,
+    Append, InstanceId, Result, Settlement, StoreError,
+    feed::{feed_partition, feed_partition_of},
     rules::{head_version, number, register_version},
 };
 
 /// A cell that only grows, encoded.
 pub(crate) struct Cell {
-    key: Key,
-    mark: Watermark,
-    value: Bytes,
+    pub key: Bytes,
+    pub mark: Watermark,
+    pub value: Bytes,
 }
 
 impl Cell {
     fn head(key: &ConversationKey, head: &Head) -> Self {
         let mark = watermark(head_version(head));
-        Self { key: keys::head(key), mark, value: encode_cell(&mark, head) }
+        Self { key: keys::head(key).into(), mark, value: encode_cell(&mark, head) }
     }
 
     fn member(key: &ConversationKey, user: &str, record: &MemberRecord) -> Self {
         let mark = watermark((record.as_of_seq, 0, 0));
-        Self { key: keys::member(key, Some(user)), mark, value: encode_cell(&mark, record) }
+        Self { key: keys::member(key, Some(user)).into(), mark, value: encode_cell(&mark, record) }
     }
 
     pub(crate) fn register(user: &UserKey, conversation: &str, record: &RegisterRecord) -> Self {
         let (epoch, counter) = register_version(record);
         let mark = watermark((epoch, counter, 0));
-        Self { key: keys::register(user, Some(conversation)), mark, value: encode_cell(&mark, record) }
+        Self { key: keys::register(user, Some(conversation)).into(), mark, value: encode_cell(&mark, record) }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -46,10 +47,11 @@ impl Cell {
 /// An append, encoded outside the writer.
 pub(crate) struct Prepared {
     key: ConversationKey,
+    shard: Shard,
     instance: InstanceId,
     first: u64,
     epoch: u64,
-    rows: Vec<(Key, Bytes)>,
+    rows: Vec<(Bytes, Bytes)>,
     head: Cell,
     members: Vec<Cell>,
     /// Only where registers have to be told: all else goes with the rows.
@@ -62,14 +64,12 @@ impl Prepared {
         let (first, epoch) = rows.first().map_or((0, 0), |row| (row.seq, row.epoch));
         let encode = |row: &posthorn_proto::internal::Row| {
             let (epoch, load) = number(row);
-            let at = keys::row(&key, row.seq, epoch, load);
-            let value = encode_row(&at, row)?;
-            Ok((at, value))
+            encode_row(&keys::row(&key, row.seq, epoch, load), row)
         };
         let rows = rows.iter().map(encode).collect::<Result<_>>()?;
         let members = members.iter().map(|(user, record)| Cell::member(&key, user, record)).collect();
-        let (head, note) = (Cell::head(&key, &head), note.filter(|_| effects));
-        Ok(Self { key, instance, first, epoch, rows, head, members, note })
+        let (shard, head, note) = (key.shard(), Cell::head(&key, &head), note.filter(|_| effects));
+        Ok(Self { key, shard, instance, first, epoch, rows, head, members, note })
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -81,22 +81,24 @@ impl Prepared {
 /// A settlement, encoded outside the writer.
 pub(crate) struct PreparedSettlement {
     key: ConversationKey,
-    cells: Vec<Cell>,
-    feed: Vec<Key>,
+    head: Option<Cell>,
+    members: Vec<Cell>,
+    feed: Vec<Bytes>,
     remove: Vec<u64>,
 }
 
 impl PreparedSettlement {
     pub(crate) fn new(settlement: &Settlement) -> Self {
         let Settlement { key, head, members, feed, fed_seq: _, remove } = settlement;
-        let cells = head.iter().map(|head| Cell::head(key, head));
-        let cells = cells.chain(members.iter().map(|(user, record)| Cell::member(key, user, record))).collect();
-        let feed = feed.iter().map(|row| keys::row(key, row.seq, row.epoch, row.load)).collect();
-        Self { key: key.clone(), cells, feed, remove: remove.clone() }
+        let head = head.as_ref().map(|head| Cell::head(key, head));
+        let members = members.iter().map(|(user, record)| Cell::member(key, user, record)).collect();
+        let feed = feed.iter().map(|row| keys::row(key, row.seq, row.epoch, row.load).into()).collect();
+        Self { key: key.clone(), head, members, feed, remove: remove.clone() }
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.cells.iter().map(Cell::bytes).sum::<usize>() + self.feed.iter().map(Vec::len).sum::<usize>() + 128
+        let cells = self.head.iter().chain(&self.members).map(Cell::bytes).sum::<usize>();
+        cells + self.feed.iter().map(Bytes::len).sum::<usize>() + 128
     }
 
     pub(crate) fn feeds(&self) -> bool {
@@ -108,15 +110,15 @@ impl Group<'_> {
     /// Rows, head, members, feed and note: all or nothing, and only for the present owner. A former
     /// owner's write would put a head there that the next owner did not see.
     pub(crate) fn append(&mut self, append: Prepared) -> Result<()> {
-        let Prepared { key, instance, first, epoch, rows, head, members, note } = append;
+        let Prepared { key, shard, instance, first, epoch, rows, head, members, note } = append;
         if !self.held.active(&instance) {
             return Err(StoreError::Fenced(format!("instance {instance} is not active")));
         }
-        let claimed = self.held.epochs.get(usize::from(key.shard().0)).copied().unwrap_or(0);
+        let claimed = self.held.epochs.get(usize::from(shard.0)).copied().unwrap_or(0);
         if epoch < claimed {
             return Err(StoreError::Fenced(format!("epoch {epoch} of {key:?} is over: {claimed}")));
         }
-        let old = self.get(Space::Cells, &head.key)?.map(|old| cell_watermark(&old)).transpose()?;
+        let old = self.head_mark(&head.key)?;
         let end = old.map_or(Ok(0), |mark| decode_u64(&mark[..8]))?;
         if first > end + 1 {
             return Err(StoreError::Misused(format!("append to {key:?} at {first} after {end}")));
@@ -124,15 +126,13 @@ impl Group<'_> {
         for (seq, (at, value)) in (first..).zip(rows) {
             // A row that the head covers was fed with it.
             if seq > end {
-                self.feed(&key, &at);
+                self.feed(feed_partition_of(shard), at.clone());
             }
             self.put(Space::Log, at, value);
         }
-        if old.is_none_or(|old| old < head.mark) {
-            self.put(Space::Cells, head.key, head.value);
-        }
-        for Cell { key, mark, value } in members {
-            self.grow(key, &mark, value)?;
+        self.grow_head(head, old);
+        for member in members {
+            self.grow(member)?;
         }
         if let Some(note) = note {
             self.note(&instance, &key, note)?;
@@ -140,22 +140,17 @@ impl Group<'_> {
         Ok(())
     }
 
-    fn feed(&mut self, key: &ConversationKey, row_key: &[u8]) {
-        let partition = feed_partition(key);
-        let offset = &mut self.held.offsets[usize::from(partition)];
-        *offset += 1;
-        let (at, pointer) = (keys::feed(partition, *offset), encode_pointer(self.now_ms, row_key));
-        self.put(Space::Feed, at, pointer);
-        self.fed += 1;
-    }
-
     pub(crate) fn settle(&mut self, instance: &InstanceId, settlements: Vec<PreparedSettlement>) -> Result<()> {
-        for PreparedSettlement { key, cells, feed, remove } in settlements {
-            for Cell { key, mark, value } in cells {
-                self.grow(key, &mark, value)?;
+        for PreparedSettlement { key, head, members, feed, remove } in settlements {
+            if let Some(head) = head {
+                let old = self.head_mark(&head.key)?;
+                self.grow_head(head, old);
             }
-            for row_key in &feed {
-                self.feed(&key, row_key);
+            for member in members {
+                self.grow(member)?;
+            }
+            for row_key in feed {
+                self.feed(feed_partition(&key), row_key);
             }
             if !remove.is_empty() {
                 let name = keys::journal(instance, Some(&key));
@@ -169,10 +164,7 @@ impl Group<'_> {
     }
 
     pub(crate) fn write_registers(&mut self, cells: Vec<Cell>) -> Result<()> {
-        for Cell { key, mark, value } in cells {
-            self.grow(key, &mark, value)?;
-        }
-        Ok(())
+        cells.into_iter().try_for_each(|cell| self.grow(cell))
     }
 
     pub(crate) fn put_record(&mut self, key: Key, value: Bytes, if_absent: bool) -> Result<Option<Bytes>> {

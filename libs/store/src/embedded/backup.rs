@@ -18,7 +18,8 @@ use super::{
 use crate::{Result, StoreError};
 
 pub(crate) const MAGIC: &[u8; 8] = b"PHORNBAK";
-pub(crate) const BACKUP_FORMAT: u32 = 1;
+/// Follows the format of the tables: 1 is read as well.
+pub(crate) const BACKUP_FORMAT: u32 = 2;
 pub(crate) const RECORD: u8 = 1;
 pub(crate) const END: u8 = 2;
 

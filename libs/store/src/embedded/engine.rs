@@ -6,10 +6,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot};
+use parking_lot::RwLock;
 
 use super::{
-    StoreConfig,
+    StoreConfig, heads,
     keys::{Key, Space},
 };
 use crate::{Result, StoreError};
@@ -25,12 +26,19 @@ pub(crate) struct Engine {
     cells: Keyspace,
     feed: Keyspace,
     system: Keyspace,
+    published: RwLock<Published>,
+}
+
+/// What readers see: changes as a whole, after each commit.
+struct Published {
+    snapshot: Snapshot,
+    heads: heads::Cache,
 }
 
 /// One change of a commit; without a value the key is removed.
 pub(crate) struct Put {
     pub space: Space,
-    pub key: Key,
+    pub key: Bytes,
     pub value: Option<Bytes>,
 }
 
@@ -68,7 +76,8 @@ impl Engine {
             };
             let (log, cells) = (table(Space::Log)?, table(Space::Cells)?);
             let (feed, system) = (table(Space::Feed)?, table(Space::System)?);
-            Ok(Self { db, log, cells, feed, system })
+            let published = RwLock::new(Published { snapshot: db.snapshot(), heads: heads::Cache::default() });
+            Ok(Self { db, log, cells, feed, system, published })
         };
         // Some bent journals trip an assertion of the library instead of an error.
         let opened: fjall::Result<Self> = match catch_unwind(AssertUnwindSafe(open)) {
@@ -99,22 +108,45 @@ impl Engine {
         Ok(value.map(Bytes::from))
     }
 
+    /// The latest head in `cells`, or on its way there: for the writer.
+    pub(crate) fn latest_head(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let cached = self.published.read().heads.get(key).cloned();
+        if cached.is_some() { Ok(cached) } else { self.latest(Space::Cells, key) }
+    }
+
+    /// Heads found in slots when the store is opened.
+    pub(crate) fn load_heads(&self, pack: heads::Pack) {
+        self.published.write().heads.take(pack);
+    }
+
+    pub(crate) fn with_heads<T>(&self, f: impl FnOnce(&heads::Cache) -> T) -> T {
+        f(&self.published.read().heads)
+    }
+
     /// A view in which each commit is whole or absent.
     pub(crate) fn view(&self) -> View<'_> {
-        View { engine: self, snapshot: self.db.snapshot() }
+        View { engine: self, snapshot: self.published.read().snapshot.clone() }
     }
 
     /// Writes all or nothing. With `sync` it is on disk, and only then visible, when this returns.
-    pub(crate) fn commit(&self, puts: Vec<Put>, sync: bool) -> Result<(), CommitError> {
+    pub(crate) fn commit(&self, puts: Vec<Put>, heads: Option<heads::Pack>, sync: bool) -> Result<(), CommitError> {
         let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
-        let mut batch = self.db.batch().durability(Some(mode));
+        let mut batch = OwnedWriteBatch::with_capacity(self.db.clone(), puts.len()).durability(Some(mode));
         for Put { space, key, value } in puts {
             match value {
                 Some(value) => batch.insert(self.table(space), key, value),
                 None => batch.remove(self.table(space), key),
             }
         }
-        batch.commit().map_err(|error| sort_error(&error))
+        batch.commit().map_err(|error| sort_error(&error))?;
+        let mut snapshot = self.db.snapshot();
+        let mut published = self.published.write();
+        // The old one is closed after the lock is given back.
+        std::mem::swap(&mut published.snapshot, &mut snapshot);
+        if let Some(heads) = heads {
+            published.heads.take(heads);
+        }
+        Ok(())
     }
 
     /// Puts everything on disk that was written.
@@ -150,6 +182,18 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
+    /// The latest head there is: of this view, or of a later one.
+    pub(crate) fn head(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let published = self.engine.published.read();
+        if let Some(cell) = published.heads.get(key) {
+            return Ok(Some(cell.clone()));
+        }
+        // What is not in memory now may have got into its cell after this view was taken.
+        let snapshot = published.snapshot.clone();
+        drop(published);
+        View { engine: self.engine, snapshot }.get(Space::Cells, key)
+    }
+
     pub(crate) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>> {
         let value = self.snapshot.get(self.engine.table(space), key).map_err(|error| unavailable(&error))?;
         Ok(value.map(Bytes::from))

@@ -58,6 +58,7 @@ const JOURNAL: u8 = 3;
 const FEED_CURSORS: u8 = 4;
 const FEED_TRIMMED: u8 = 5;
 const ABOUT: u8 = 6;
+const HEAD_SLOTS: u8 = 7;
 
 pub(crate) type Key = Vec<u8>;
 
@@ -227,7 +228,7 @@ pub(crate) fn record_name(key: &[u8]) -> Result<(String, String)> {
     Ok((parts.text()?, parts.text()?))
 }
 
-/// (partition, offset)
+/// (partition, offset): of the last entry that is packed there.
 pub(crate) fn feed(partition: u16, offset: u64) -> Key {
     let mut key = Vec::with_capacity(10);
     key.extend(partition.to_be_bytes());
@@ -289,6 +290,17 @@ pub(crate) fn feed_trimmed(partition: u16) -> Key {
     let mut key = table(FEED_TRIMMED);
     key.extend(partition.to_be_bytes());
     key
+}
+
+/// (slot)
+pub(crate) fn head_slot(slot: u64) -> Key {
+    let mut key = table(HEAD_SLOTS);
+    key.extend(slot.to_be_bytes());
+    key
+}
+
+pub(crate) fn head_slots() -> Key {
+    table(HEAD_SLOTS)
 }
 
 /// What the store says about itself.

@@ -13,8 +13,10 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::{Result, StoreError};
 
-/// Format of the tables that this build reads and writes.
-pub(crate) const FORMAT: u32 = 1;
+/// Format of the tables that this build writes. It reads those of the one before as well: 2 added
+/// packed heads and packed entries of the feed.
+pub(crate) const FORMAT: u32 = 2;
+const FORMAT_BEFORE: u32 = 1;
 pub(crate) const DATABASE: &str = "db";
 pub(crate) const FORMAT_FILE: &str = "FORMAT";
 pub(crate) const GENERATION_FILE: &str = "GENERATION";
@@ -93,6 +95,8 @@ pub(crate) fn check(dir: &Path) -> Result<PathBuf> {
     }
     match read_number(&dir.join(FORMAT_FILE))? {
         Some(format) if format == u64::from(FORMAT) => {}
+        // What an older build does not understand is written from now on.
+        Some(format) if format == u64::from(FORMAT_BEFORE) => write_format(dir)?,
         Some(format) => {
             let dir = dir.display();
             return Err(StoreError::Unavailable(format!(

@@ -15,7 +15,7 @@ use super::{
     EmbeddedStore,
     engine::{Engine, View},
     keys::{self, Parts, Space},
-    values::{decode_cell, decode_pointer, decode_row, decode_u64},
+    values::{decode_cell, decode_feed, decode_row, decode_u64},
 };
 use crate::{InstanceId, Page, ReadRange, RecordKey, Result, ShardRow, StoreError, Table, rules::Pager};
 
@@ -56,7 +56,7 @@ impl EmbeddedStore {
 /// journal wrong (it keeps no checksum over the order of its batches), and whoever appended at this
 /// head would write over messages that were acknowledged.
 pub(super) fn head(view: &View<'_>, key: &ConversationKey) -> Result<Option<Head>> {
-    let Some(value) = view.get(Space::Cells, &keys::head(key))? else { return Ok(None) };
+    let Some(value) = view.head(&keys::head(key))? else { return Ok(None) };
     let mut head: Head = decode_cell(&value)?;
     // The feed's entries are in the commits of the rows.
     head.fed_seq = head.seq;
@@ -174,22 +174,35 @@ pub(super) fn feed(
     after: u64,
     limit: usize,
 ) -> Result<Vec<(u64, FeedEntry)>> {
+    let after = after.max(feed_trimmed(view, partition)?);
     let Some(first) = after.checked_add(1) else { return Ok(Vec::new()) };
     let mut entries = Vec::new();
-    for entry in view.range(Space::Feed, keys::feed(partition, first), keys::feed(partition, u64::MAX)) {
-        if entries.len() >= limit {
-            break;
+    for pack in view.range(Space::Feed, keys::feed(partition, first), keys::feed(partition, u64::MAX)) {
+        let (at, pack) = pack?;
+        let (_, row_keys) = decode_feed(&pack)?;
+        let begin = (keys::feed_offset(&at)? + 1).saturating_sub(row_keys.len() as u64);
+        for (offset, row_key) in (begin..).zip(row_keys) {
+            if offset <= after {
+                continue;
+            }
+            if entries.len() >= limit {
+                return Ok(entries);
+            }
+            // A row that is gone has nothing left to tell.
+            let Some(value) = view.get(Space::Log, row_key)? else { continue };
+            let ConversationKey { tenant, conversation } = Parts::new(row_key).conversation()?;
+            let row = Some(decode_row(row_key, &value)?);
+            let (tenant, conversation) = (String::from(&tenant), String::from(&conversation));
+            entries.push((offset, FeedEntry { tenant, conversation, generation, row }));
         }
-        let (at, pointer) = entry?;
-        let (_, row_key) = decode_pointer(&pointer)?;
-        // A row that is gone has nothing left to tell.
-        let Some(value) = view.get(Space::Log, row_key)? else { continue };
-        let ConversationKey { tenant, conversation } = Parts::new(row_key).conversation()?;
-        let row = Some(decode_row(row_key, &value)?);
-        let (tenant, conversation) = (String::from(&tenant), String::from(&conversation));
-        entries.push((keys::feed_offset(&at)?, FeedEntry { tenant, conversation, generation, row }));
     }
     Ok(entries)
+}
+
+/// The highest offset that was trimmed, 0 for none.
+pub(super) fn feed_trimmed(view: &View<'_>, partition: u16) -> Result<u64> {
+    let value = view.get(Space::System, &keys::feed_trimmed(partition))?;
+    value.map_or(Ok(0), |value| decode_u64(&value))
 }
 
 pub(super) fn cursor(view: &View<'_>, group: &str, partition: u16) -> Result<u64> {

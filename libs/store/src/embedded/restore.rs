@@ -146,12 +146,12 @@ fn fill(source: &mut Source<impl Read>, dir: &Path, generation: u64) -> Result<(
         puts.push(put);
         if bytes >= COMMIT_BYTES {
             bytes = 0;
-            engine.commit(std::mem::take(&mut puts), false).map_err(failed)?;
+            engine.commit(std::mem::take(&mut puts), None, false).map_err(failed)?;
         }
     }
-    let (space, key, value) = (Space::System, keys::about("generation"), Some(encode_u64(generation)));
+    let (space, key, value) = (Space::System, keys::about("generation").into(), Some(encode_u64(generation)));
     puts.push(Put { space, key, value });
-    engine.commit(puts, true).map_err(failed)
+    engine.commit(puts, None, true).map_err(failed)
 }
 
 struct Source<R> {
@@ -184,7 +184,7 @@ impl<R: Read> Source<R> {
             return Err(StoreError::Damaged("this is no backup of a posthorn store".to_owned()));
         }
         let format = u32::from_be_bytes(self.array()?);
-        if format != BACKUP_FORMAT {
+        if format == 0 || format > BACKUP_FORMAT {
             return Err(StoreError::Unavailable(format!(
                 "the backup is of format {format}, this build understands {BACKUP_FORMAT}"
             )));
@@ -208,7 +208,7 @@ impl<R: Read> Source<R> {
                 self.exact(&mut key)?;
                 self.exact(&mut value)?;
                 self.records += 1;
-                Ok(Some(Put { space, key, value: Some(value.into()) }))
+                Ok(Some(Put { space, key: key.into(), value: Some(value.into()) }))
             }
             [END] => {
                 let counted = u64::from_be_bytes(self.array()?);

@@ -36,6 +36,7 @@ async fn the_embedded_store_conforms() {
 mod backups;
 mod crash;
 mod disk;
+mod slots;
 mod torn;
 
 use posthorn_core::Chain;
@@ -88,8 +89,8 @@ async fn a_directory_of_a_newer_format_or_a_broken_off_restore_is_refused_with_w
     let dir = tempfile::tempdir().expect("a directory");
     drop(open(dir.path()));
     let refusal = || EmbeddedStore::open(config(dir.path()), &Metrics::default()).err().expect("refused").to_string();
-    std::fs::write(dir.path().join("FORMAT"), "2\n").expect("writes");
-    assert!(refusal().contains("is of format 2, this build understands 1"), "{}", refusal());
+    std::fs::write(dir.path().join("FORMAT"), "3\n").expect("writes");
+    assert!(refusal().contains("is of format 3, this build understands 2"), "{}", refusal());
     std::fs::remove_file(dir.path().join("FORMAT")).expect("removes");
     assert!(refusal().contains("no FORMAT file"), "{}", refusal());
     std::fs::write(dir.path().join("FORMAT"), "1\n").expect("writes");

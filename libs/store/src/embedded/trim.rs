@@ -4,11 +4,12 @@ use super::{
     StoreConfig,
     engine::{Engine, Put},
     keys::{self, Space},
-    values::{decode_pointer, decode_u64, encode_u64},
+    reads::feed_trimmed,
+    values::{decode_feed, decode_u64, encode_u64},
 };
 use crate::{FEED_PARTITIONS, Result};
 
-/// Entries removed from one partition at a time: keeps commits small.
+/// Packs of entries removed from one partition at a time: keeps commits small.
 const MAX_TRIMMED: usize = 4_000;
 
 #[derive(Clone, Copy)]
@@ -44,25 +45,27 @@ pub(crate) fn plan(engine: &Engine, bounds: Bounds) -> Result<Vec<Put>> {
     for (partition, lowest) in (0..FEED_PARTITIONS).zip(handled) {
         // Without any group nothing was handled.
         let lowest = if lowest == u64::MAX { 0 } else { lowest };
-        let trimmed = view.get(Space::System, &keys::feed_trimmed(partition))?;
-        let trimmed = trimmed.map_or(Ok(0), |value| decode_u64(&value))?;
+        let trimmed = feed_trimmed(&view, partition)?;
         let (from, to) = (keys::feed(partition, trimmed + 1), keys::feed(partition, u64::MAX));
         let last = view.range(Space::Feed, from.clone(), to.clone()).next_back().transpose()?;
         let Some((last, _)) = last else { continue };
-        let too_many = keys::feed_offset(&last)?.saturating_sub(bounds.max_entries);
+        let last = keys::feed_offset(&last)?;
+        let due = lowest.min(last).max(last.saturating_sub(bounds.max_entries));
         let mut highest = trimmed;
-        for entry in view.range(Space::Feed, from, to).take(MAX_TRIMMED) {
-            let (key, value) = entry?;
+        for pack in view.range(Space::Feed, from, to).take(MAX_TRIMMED) {
+            let (key, value) = pack?;
             let offset = keys::feed_offset(&key)?;
-            let (written_ms, _) = decode_pointer(&value)?;
-            if offset > lowest && offset > too_many && written_ms >= bounds.not_before_ms {
+            let (written_ms, _) = decode_feed(&value)?;
+            if offset > due && written_ms >= bounds.not_before_ms {
+                // The beginning of a pack is hidden until all of it may go.
+                highest = highest.max(due);
                 break;
             }
             highest = offset;
-            puts.push(Put { space: Space::Feed, key: key.to_vec(), value: None });
+            puts.push(Put { space: Space::Feed, key, value: None });
         }
         if highest > trimmed {
-            let key = keys::feed_trimmed(partition);
+            let key = keys::feed_trimmed(partition).into();
             puts.push(Put { space: Space::System, key, value: Some(encode_u64(highest)) });
         }
     }

@@ -11,7 +11,7 @@ use posthorn_clock::Instant;
 use super::{
     Shared,
     engine::{CommitError, Engine},
-    group::{Group, Held},
+    group::{Group, Held, Staged},
     queue::{Job, Kind},
     space,
 };
@@ -103,16 +103,18 @@ impl Writer {
             return;
         };
         let engine = Arc::clone(engine);
-        let mut group = Group::new(&engine, held, self.shared.generation, self.shared.clock.now_ms());
+        let now_ms = self.shared.clock.now_ms();
+        let mut group = Group::new(&engine, held, self.shared.generation, now_ms, jobs.len());
         let mut sync = false;
         for job in &mut jobs {
             let keep = job.stage(&mut group);
             group.end_write(keep);
             sync |= keep && job.kind() != Kind::Lazy;
         }
-        let fed = group.fed;
-        let puts = group.into_puts();
-        let outcome = if puts.is_empty() { self.confirm(&engine, sync) } else { self.write(&engine, puts, sync) };
+        let staged = group.stage();
+        let fed = staged.fed;
+        let outcome =
+            if staged.puts.is_empty() { self.confirm(&engine, sync) } else { self.write(&engine, staged, sync) };
         match outcome {
             Ok(()) => self.succeed(jobs, fed, sync),
             Err(error) => self.fail(error, jobs),
@@ -124,12 +126,12 @@ impl Writer {
         if sync && self.unsynced { engine.sync() } else { Ok(()) }
     }
 
-    fn write(&mut self, engine: &Engine, puts: Vec<super::engine::Put>, sync: bool) -> Result<(), CommitError> {
+    fn write(&mut self, engine: &Engine, staged: Staged, sync: bool) -> Result<(), CommitError> {
         while !engine.has_room() {
             engine.alive()?;
             self.shared.pause(ROOM_INTERVAL);
         }
-        engine.commit(puts, sync)
+        engine.commit(staged.puts, staged.heads, sync)
     }
 
     fn succeed(&mut self, jobs: Vec<Box<dyn Job>>, fed: u64, sync: bool) {
@@ -211,7 +213,7 @@ impl Writer {
             Ok(puts) if puts.is_empty() => Ok(()),
             Ok(puts) => {
                 self.unsynced = true;
-                engine.commit(puts, false)
+                engine.commit(puts, None, false)
             }
             Err(error) => {
                 tracing::warn!(%error, "the feed was not trimmed");
