@@ -3,9 +3,12 @@
 
 pub mod conformance;
 pub mod memory;
+mod metrics;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+
+pub use metrics::{BusMetrics, Dropped};
 
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::{Bus, BusError, Delivery, Subscription};
+use crate::{Bus, BusError, BusMetrics, Delivery, Dropped, Subscription};
 
 /// Messages that may wait for one subscriber.
 pub const MAX_QUEUED_MESSAGES: usize = 16_384;
@@ -17,10 +17,11 @@ pub const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Default)]
 pub struct MemoryBus {
     subjects: Mutex<HashMap<String, Vec<Arc<Queue>>>>,
+    metrics: BusMetrics,
 }
 
-#[derive(Default)]
 struct Queue {
+    metrics: BusMetrics,
     state: Mutex<State>,
     arrived: Notify,
 }
@@ -37,19 +38,38 @@ impl MemoryBus {
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
     }
+
+    /// One whose queues are counted.
+    #[must_use]
+    pub fn counted(metrics: BusMetrics) -> Arc<Self> {
+        Arc::new(Self { metrics, ..Self::default() })
+    }
 }
 
 impl Queue {
     fn push(&self, message: Bytes) {
         let mut state = self.state.lock();
-        let fits = state.deliveries.len() < MAX_QUEUED_MESSAGES && state.bytes + message.len() <= MAX_QUEUED_BYTES;
-        if fits {
+        if state.closed {
+            return;
+        }
+        let full = if state.deliveries.len() >= MAX_QUEUED_MESSAGES {
+            Some(Dropped::QueuedMessages)
+        } else if state.bytes + message.len() > MAX_QUEUED_BYTES {
+            Some(Dropped::QueuedBytes)
+        } else {
+            None
+        };
+        if let Some(why) = full {
+            self.metrics.dropped(why, 1);
+            if let Some(Delivery::Dropped(count)) = state.deliveries.back_mut() {
+                *count += 1;
+            } else {
+                state.deliveries.push_back(Delivery::Dropped(1));
+            }
+        } else {
+            self.metrics.queued(message.len());
             state.bytes += message.len();
             state.deliveries.push_back(Delivery::Message(message));
-        } else if let Some(Delivery::Dropped(count)) = state.deliveries.back_mut() {
-            *count += 1;
-        } else {
-            state.deliveries.push_back(Delivery::Dropped(1));
         }
         drop(state);
         self.arrived.notify_one();
@@ -60,6 +80,7 @@ impl Queue {
         let delivery = state.deliveries.pop_front()?;
         if let Delivery::Message(message) = &delivery {
             state.bytes -= message.len();
+            self.metrics.gone(1, message.len());
         }
         Some(delivery)
     }
@@ -86,7 +107,8 @@ impl Bus for MemoryBus {
     }
 
     async fn subscribe(&self, subject: &str) -> Result<Box<dyn Subscription>, BusError> {
-        let queue = Arc::new(Queue::default());
+        let (metrics, state, arrived) = (self.metrics.clone(), Mutex::default(), Notify::new());
+        let queue = Arc::new(Queue { metrics, state, arrived });
         self.subjects.lock().entry(subject.to_owned()).or_default().push(Arc::clone(&queue));
         Ok(Box::new(MemorySubscription(queue)))
     }
@@ -98,7 +120,9 @@ impl Drop for MemorySubscription {
     fn drop(&mut self) {
         let mut state = self.0.state.lock();
         state.closed = true;
-        state.deliveries.clear();
+        let unread = std::mem::take(&mut state.deliveries);
+        let messages = unread.iter().filter(|delivery| matches!(delivery, Delivery::Message(_))).count();
+        self.0.metrics.gone(messages, std::mem::take(&mut state.bytes));
     }
 }
 
@@ -137,5 +161,33 @@ mod tests {
         assert_eq!(slow.next().await, Some(Delivery::Dropped(3)));
         bus.publish("s", Bytes::from_static(b"again")).await.expect("published");
         assert_eq!(slow.next().await, Some(Delivery::Message(Bytes::from_static(b"again"))));
+    }
+
+    #[tokio::test]
+    async fn what_waits_and_what_was_dropped_is_counted_by_reason() {
+        let metrics = posthorn_telemetry::Metrics::default();
+        let bus = MemoryBus::counted(BusMetrics::new(&metrics));
+        let check = |expected: [&str; 2]| {
+            let text = metrics.encode();
+            for line in expected {
+                assert!(text.contains(&format!("posthorn_bus_{line}\n")), "{line} is not in\n{text}");
+            }
+        };
+        let mut few = bus.subscribe("few").await.expect("a subscription");
+        let mut large = bus.subscribe("large").await.expect("a subscription");
+        for _ in 0..MAX_QUEUED_MESSAGES + 2 {
+            bus.publish("few", Bytes::from_static(b"12")).await.expect("published");
+        }
+        check([r#"dropped_total{reason="queued_messages"} 2"#, &format!("queued_messages {MAX_QUEUED_MESSAGES}")]);
+        check([&format!("queued_bytes {}", 2 * MAX_QUEUED_MESSAGES), "queued_messages 16384"]);
+        few.next().await.expect("a message");
+        bus.publish("large", Bytes::from(vec![0; MAX_QUEUED_BYTES])).await.expect("published");
+        bus.publish("large", Bytes::from_static(b"1")).await.expect("published");
+        check([r#"dropped_total{reason="queued_bytes"} 1"#, "queued_messages 16384"]);
+        large.next().await.expect("a message");
+        drop(few);
+        // Nobody wants it any more: neither queued nor dropped.
+        bus.publish("few", Bytes::from_static(b"12")).await.expect("published");
+        check(["queued_messages 0", "queued_bytes 0"]);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use posthorn_bus::{Bus, memory::MemoryBus};
+use posthorn_bus::{Bus, BusMetrics, memory::MemoryBus};
 use posthorn_clock::Clock;
 use posthorn_feed::{Feed, embedded::EmbeddedFeed};
 use posthorn_gateway::{Gateway, GatewayDeps};
@@ -49,6 +49,7 @@ impl Engines {
     /// Everything on this machine: the log in `store.data_dir`, the rest in memory.
     pub async fn embedded(config: &NodeConfig, metrics: &Metrics) -> Result<Self, StartError> {
         let (config, metrics) = (config.store.clone(), metrics.clone());
+        let bus = MemoryBus::counted(BusMetrics::new(&metrics));
         // Reads the journal of the last run: seconds, perhaps.
         let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(config, &metrics)).await;
         let store = opened.map_err(|_| StartError::StorePanicked)??;
@@ -56,7 +57,7 @@ impl Engines {
             feed: Arc::new(EmbeddedFeed::new(Arc::clone(&store) as Arc<dyn FeedTable>)),
             embedded: Some(Arc::clone(&store)),
             store,
-            bus: MemoryBus::new(),
+            bus,
             presence: MemoryPresence::new(),
         })
     }
