@@ -10,6 +10,7 @@ pub mod grpc;
 mod metrics;
 mod ownership;
 mod people;
+mod room;
 mod service;
 mod users;
 mod views;

@@ -5,13 +5,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use posthorn_bus::{Delivery, Subscription};
-use posthorn_clock::sleep;
+use posthorn_clock::{Clock, sleep};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client::{Entries, server_frame::Frame},
     convert::entry_of,
     internal::{Cut, NewEntries, Publication, publication::What},
 };
+use posthorn_rpc::TraceContext;
 use prost::Message;
 
 use super::{Event, Order, Registry, outbox::Pushed};
@@ -105,7 +106,7 @@ async fn consume(gateway: &Gateway, subject: Subject, mut subscription: Box<dyn 
                     Seen::Again => continue,
                     Seen::Hole => subject.lost(gateway),
                 }
-                spread(&gateway.registry, &gateway.metrics, publication);
+                spread(&gateway.registry, &gateway.metrics, gateway.clock(), publication);
             }
             Delivery::Dropped(_) => {
                 // The numbers will show the same hole once more: it is told once.
@@ -160,9 +161,12 @@ impl Numbers {
     }
 }
 
-/// Gives a publication to those of its connections that are here.
-pub(crate) fn spread(registry: &Registry, metrics: &EdgeMetrics, publication: Publication) {
-    let Publication { tenant, connections, what, .. } = publication;
+/// Gives a publication to those of its connections that are here, in the trace that it came with.
+fn spread(registry: &Registry, metrics: &EdgeMetrics, clock: &Clock, publication: Publication) {
+    let Publication { tenant, connections, what, traceparent, .. } = publication;
+    let trace = TraceContext::parse(&traceparent).map(|trace| trace.child(clock));
+    let _entered = trace.map(|trace| span_of(trace, connections.len()).entered());
+    let sampled = trace.is_some_and(TraceContext::sampled);
     let event = match what {
         Some(What::Entries(new)) => entries_event(new),
         Some(What::Marks(marks)) => Some(Event::new(Frame::Marks(marks), 0)),
@@ -186,6 +190,7 @@ pub(crate) fn spread(registry: &Registry, metrics: &EdgeMetrics, publication: Pu
             }
             let pushed = connection.outbox.push_event(&event);
             if pushed == Pushed::Queued {
+                delivered(sampled, id);
                 bytes += event.bytes(connection.protocol).len();
             }
             pushed
@@ -202,6 +207,24 @@ pub(crate) fn spread(registry: &Registry, metrics: &EdgeMetrics, publication: Pu
     }
     metrics.events_queued.inc_by(queued);
     metrics.queue_changed(i64::try_from(bytes).unwrap_or(i64::MAX));
+}
+
+/// As on a link: at the usual level only what somebody asked to record has one.
+fn span_of(trace: TraceContext, connections: usize) -> tracing::Span {
+    let (trace_id, span_id) = (trace.trace_id(), trace.span_id());
+    if trace.sampled() {
+        tracing::info_span!("deliver", trace_id, span_id, connections)
+    } else {
+        tracing::debug_span!("deliver", trace_id, span_id, connections)
+    }
+}
+
+fn delivered(sampled: bool, connection: u64) {
+    if sampled {
+        tracing::info!(connection, "an event is in the connection's queue");
+    } else {
+        tracing::debug!(connection, "an event is in the connection's queue");
+    }
 }
 
 fn entries_event(new: NewEntries) -> Option<Event> {

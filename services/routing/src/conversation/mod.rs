@@ -9,6 +9,9 @@ mod load;
 mod owner;
 pub mod records;
 mod registry;
+mod settle;
+mod trace;
 
+use cell::Asked;
 pub use cell::{Cell, Command, Made, created};
 pub use registry::Registry;

@@ -1,21 +1,23 @@
 //! The owner task of a conversation: decides, commits, confirms, one append in flight at a time.
 //! What waits meanwhile goes into the next one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use posthorn_clock::sleep;
+use posthorn_clock::{Instant, sleep};
 use posthorn_core::{Chain, ConversationKey, Number, conversation::Conversation};
 use posthorn_errors::{Code, Failure};
-use posthorn_proto::internal::{JournalRow, NoteRequest, SettleRequest, Settlement};
 use tokio::sync::{mpsc, oneshot};
-
-use parking_lot::RwLock;
 
 use super::{
     after::{After, Told, follow},
-    cell::{Cell, Command, Confirmed},
+    cell::{Asked, Cell, Command, Confirmed},
     commit::{Batch, effects_of_all, runs_of_tail},
     load::{Loaded, load},
+    settle::note_of,
+    trace::traced,
 };
 use posthorn_rpc::call;
 
@@ -33,7 +35,13 @@ pub(super) struct Owner {
     pub broken: bool,
     /// Batches whose effects were not told yet; while some are, the journal names the conversation.
     pub untold: usize,
-    told: Arc<Told>,
+    pub told: Arc<Told>,
+    /// Told or not, the journal names it for its effects.
+    pub unsettled: bool,
+    /// It could not be: not before this again.
+    pub settle_again: Option<Instant>,
+    /// Among those that the journal names, in the metric.
+    pub counted: bool,
     /// Until the next try to load a broken one.
     retry: Duration,
 }
@@ -48,12 +56,17 @@ const IDLE_EMPTY: Duration = Duration::from_secs(2);
 /// Loads the conversation and starts its tasks.
 pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<Cell>, Failure> {
     let named = core.ownership.is_named(&key);
+    // What its dead owner showed in lists under versions that died with it gets one no cursor has passed.
+    let taken = named.then(|| core.ownership.take_version(key.shard()));
     let loaded = load(&core, &key, named, 0).await?;
     let (tx, rx) = mpsc::channel(core.config.max_queued_sends);
     let (after, batches) = mpsc::channel(core.config.max_queued_batches);
     let Loaded { conversation, chain, version, preview, number, tail, named } = loaded;
-    let confirmed = RwLock::new(Confirmed::new(conversation.clone(), chain, version, preview));
-    let cell = Arc::new(Cell { shard: key.shard(), key, confirmed, commands: tx });
+    let version = taken.as_ref().map_or(version, |taken| taken.version.max(version));
+    let confirmed = Confirmed::new(conversation.clone(), chain, version, preview);
+    let cell = Arc::new(Cell::new(key, confirmed, tx));
+    // Whoever reads the versions after this finds the cell with it.
+    drop(taken);
     let told = Arc::new(Told::default());
     let mut owner = Owner {
         core: Arc::clone(&core),
@@ -64,6 +77,9 @@ pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<C
         after,
         broken: false,
         untold: 0,
+        unsettled: false,
+        settle_again: None,
+        counted: false,
         told: Arc::clone(&told),
         retry: RETRY_MIN,
     };
@@ -86,6 +102,7 @@ pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<C
             () = owner.run(rx) => {}
             () = stopping.cancelled() => {}
         }
+        owner.count(false);
         // The next owner must not overtake what this one still has to publish.
         drop(owner);
         let _ = ended.await;
@@ -97,15 +114,16 @@ struct Forget(Arc<Core>, ConversationKey);
 
 impl Drop for Forget {
     fn drop(&mut self) {
-        self.0.conversations.forget(&self.1);
         self.0.metrics.conversations.dec();
+        self.0.conversations.forget(&self.0, &self.1);
     }
 }
 
 impl Owner {
-    async fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
+    async fn run(&mut self, mut commands: mpsc::Receiver<Asked>) {
         let mut taken = Vec::new();
         loop {
+            let settle_in = self.settle_in();
             let idle = if self.working.exists() { Duration::from_millis(self.core.config.idle_ms) } else { IDLE_EMPTY };
             tokio::select! {
                 biased;
@@ -113,11 +131,14 @@ impl Owner {
                     if count == 0 {
                         return;
                     }
+                    self.cell.at_work.store(true, Ordering::Release);
                     self.handle(taken.drain(..)).await;
                 }
                 () = self.told.notify.notified() => {}
-                // Closed and drained: `recv_many` returns 0 then.
-                () = sleep(idle), if self.untold == 0 && !self.broken => commands.close(),
+                () = self.cell.marks.announced.notified() => {}
+                () = self.cell.leave.notified() => self.leave(&mut commands),
+                () = sleep(settle_in.unwrap_or_default()), if settle_in.is_some() => {}
+                () = sleep(idle), if self.untold == 0 && !self.broken => self.leave(&mut commands),
                 // Somebody may wait for what was stored and never shown.
                 () = sleep(self.retry), if self.broken => {
                     if let Err(failure) = self.reload().await {
@@ -130,9 +151,9 @@ impl Owner {
         }
     }
 
-    async fn handle(&mut self, commands: impl Iterator<Item = Command> + Send) {
+    async fn handle(&mut self, commands: impl Iterator<Item = Asked> + Send) {
         let mut batch = Batch::default();
-        for command in commands {
+        for Asked { command, trace } in commands {
             if self.broken
                 && let Err(failure) = self.reload().await
             {
@@ -142,35 +163,10 @@ impl Owner {
             if batch.full(&self.core.config) {
                 self.commit(std::mem::take(&mut batch)).await;
             }
-            self.decide(command, &mut batch).await;
+            batch.asked(trace);
+            traced(trace, self.decide(command, &mut batch)).await;
         }
         self.commit(batch).await;
-    }
-
-    /// Out of the journal once nothing is owed. Not while an append is in flight: its note must stay.
-    async fn settle(&mut self) {
-        let told = self.told.take();
-        if told == 0 {
-            return;
-        }
-        self.untold = self.untold.saturating_sub(told);
-        if self.untold > 0 {
-            return;
-        }
-        self.core.metrics.unsettled.dec();
-        let settlement = Settlement {
-            tenant: (&self.cell.key.tenant).into(),
-            conversation: (&self.cell.key.conversation).into(),
-            head: Some(self.cell.confirmed.read().head()),
-            members: Vec::new(),
-            feed: Vec::new(),
-            remove: true,
-        };
-        let request = SettleRequest { settlements: vec![settlement], instance: self.core.ownership.instance.clone() };
-        if let Err(failure) = call(self.core.storage.clone().settle(request)).await {
-            // It stays in the journal: whoever loads it next tells again.
-            tracing::warn!(%failure, "a conversation could not be settled");
-        }
     }
 
     /// After an append whose outcome is unknown: what the store has under a new number is the truth.
@@ -178,9 +174,7 @@ impl Owner {
         let core = Arc::clone(&self.core);
         let at_least = self.cell.confirmed.read().conversation.end.seq;
         // Durable behind the append in doubt, in the same queue: when this is answered, that is decided.
-        let (tenant, conversation) = (String::from(&self.cell.key.tenant), String::from(&self.cell.key.conversation));
-        let rows = vec![JournalRow { tenant, conversation }];
-        call(core.storage.clone().note(NoteRequest { instance: core.ownership.instance.clone(), rows })).await?;
+        call(core.storage.clone().note(note_of(&core, &self.cell.key))).await?;
         // What it stored becomes visible now, and under a version that no cursor has passed.
         let taken = core.ownership.take_version(self.cell.shard);
         let loaded = load(&core, &self.cell.key, true, at_least).await?;
@@ -200,20 +194,13 @@ impl Owner {
         Ok(())
     }
 
-    /// One more batch whose effects have to be told before the journal lets the conversation go.
-    pub(super) fn owe(&mut self) {
-        if self.untold == 0 {
-            self.core.metrics.unsettled.inc();
-        }
-        self.untold += 1;
-    }
-
     /// Everybody's registers, and the entries that may never have been shown.
     async fn tell_again(&mut self, tail: Vec<posthorn_proto::internal::Row>) {
         let effects = effects_of_all(&self.working);
         let runs = runs_of_tail(&self.working, tail);
         self.owe();
-        let after = After { runs, effects, owed: true, confirmed_ms: self.core.clock.now_ms(), answers: Vec::new() };
+        let (confirmed_ms, answers) = (self.core.clock.now_ms(), Vec::new());
+        let after = After { runs, effects, owed: true, confirmed_ms, answers, trace: None };
         // The follower lives as long as this owner.
         let _ = self.after.send(after).await;
     }
