@@ -2,7 +2,9 @@
 
 mod guide;
 mod log_model;
+mod memory;
 mod process;
 mod raw;
 mod scenarios;
+mod traces;
 mod world;

@@ -1,9 +1,11 @@
 //! A node on memory drivers, asked through its gateway without a transport.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use posthorn_clock::Clock;
+use posthorn_clock::{Clock, sleep, timeout};
 use posthorn_core::MessageId;
-use posthorn_errors::Failure;
+use posthorn_errors::{Code, Failure};
 use posthorn_gateway::conversations::change;
 use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Topology};
 use posthorn_proto::{
@@ -19,6 +21,8 @@ pub struct World {
     node: Option<Node>,
     engines: Engines,
     clock: Clock,
+    config: NodeConfig,
+    metrics: Metrics,
 }
 
 fn caller(user: Option<&str>) -> Caller {
@@ -28,23 +32,31 @@ fn caller(user: Option<&str>) -> Caller {
 
 impl World {
     pub async fn start() -> Self {
+        Self::start_with(NodeConfig::default()).await
+    }
+
+    pub async fn start_with(config: NodeConfig) -> Self {
         let clock = Clock::system();
-        let mut world = Self { node: None, engines: Engines::memory(&clock), clock };
+        let (engines, metrics) = (Engines::memory(&clock), Metrics::default());
+        let mut world = Self { node: None, engines, clock, config, metrics };
         world.begin().await;
         world
     }
 
     async fn begin(&mut self) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        self.metrics = Metrics::default();
         let parts = NodeParts {
             listener: Box::new(listener),
             clock: self.clock.clone(),
-            metrics: Metrics::default(),
-            topology: Topology::Local, roles: Roles::ALL, grpc: None,
+            metrics: self.metrics.clone(),
+            topology: Topology::Local,
+            roles: Roles::ALL,
+            grpc: None,
             engines: self.engines.clone(),
             pages: axum::Router::new(),
         };
-        self.node = Some(Node::start(NodeConfig::default(), parts).await.expect("a node that starts"));
+        self.node = Some(Node::start(self.config.clone(), parts).await.expect("a node that starts"));
     }
 
     fn node(&self) -> &Node {
@@ -62,6 +74,33 @@ impl World {
     pub async fn stop(mut self) {
         if let Some(node) = self.node.take() {
             assert!(node.shutdown().await.clean());
+        }
+    }
+
+    /// One of `/metrics`, since the last start.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.metrics.encode();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or(0)
+    }
+
+    /// Until a metric is what it should be.
+    pub async fn until_metric(&self, name: &str, wanted: impl Fn(u64) -> bool) {
+        let there = async {
+            while !wanted(self.metric(name)) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let all = || panic!("{name} is {}:\n{}", self.metric(name), self.metrics.encode());
+        timeout(Duration::from_secs(30), there).await.unwrap_or_else(|_| all());
+    }
+
+    /// Asks for a conversation that does not exist: its owner is loaded all the same.
+    pub async fn view_of_nothing(&self) -> Result<(), Failure> {
+        let nothing = self.history("nobody", "nowhere", 0, 1, false, false).await;
+        match nothing.expect_err("found nothing") {
+            failure if failure.code == Code::NotFound => Ok(()),
+            failure => Err(failure),
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod conformance;
 pub mod memory;
+mod metrics;
 mod nudges;
 pub mod queue;
 
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use nudges::Nudges;
+pub use metrics::{BusMetrics, Dropped};
 
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::{
-    Bus, BusError, Delivery, Subscription, check_subject,
+    Bus, BusError, BusMetrics, Delivery, Subscription, check_subject,
     queue::{Bounds, Queue},
 };
 
@@ -19,12 +19,19 @@ pub const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Default)]
 pub struct MemoryBus {
     subjects: Mutex<HashMap<String, Vec<Arc<Queue>>>>,
+    metrics: BusMetrics,
 }
 
 impl MemoryBus {
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
+    }
+
+    /// One whose queues are counted.
+    #[must_use]
+    pub fn counted(metrics: BusMetrics) -> Arc<Self> {
+        Arc::new(Self { metrics, ..Self::default() })
     }
 }
 
@@ -40,7 +47,11 @@ impl Bus for MemoryBus {
         if let Some(queues) = subjects.get_mut(subject) {
             queues.retain(|queue| !queue.is_closed());
             for queue in queues.iter() {
-                queue.push(message.clone());
+                let bytes = message.len();
+                match queue.push(message.clone()) {
+                    Ok(()) => self.metrics.queued(bytes),
+                    Err(why) => self.metrics.dropped(why, 1),
+                }
             }
             if queues.is_empty() {
                 subjects.remove(subject);
@@ -54,22 +65,30 @@ impl Bus for MemoryBus {
         let bounds = Bounds { max_messages: MAX_QUEUED_MESSAGES, max_bytes: MAX_QUEUED_BYTES };
         let queue = Arc::new(Queue::new(bounds));
         self.subjects.lock().entry(subject.to_owned()).or_default().push(Arc::clone(&queue));
-        Ok(Box::new(MemorySubscription(queue)))
+        Ok(Box::new(MemorySubscription { queue, metrics: self.metrics.clone() }))
     }
 }
 
-struct MemorySubscription(Arc<Queue>);
+struct MemorySubscription {
+    queue: Arc<Queue>,
+    metrics: BusMetrics,
+}
 
 impl Drop for MemorySubscription {
     fn drop(&mut self) {
-        self.0.close();
+        let (messages, bytes) = self.queue.close();
+        self.metrics.gone(messages, bytes);
     }
 }
 
 #[async_trait]
 impl Subscription for MemorySubscription {
     async fn next(&mut self) -> Option<Delivery> {
-        self.0.next().await
+        let delivery = self.queue.next().await;
+        if let Some(Delivery::Message(message)) = &delivery {
+            self.metrics.gone(1, message.len());
+        }
+        delivery
     }
 }
 
@@ -95,5 +114,33 @@ mod tests {
         assert_eq!(slow.next().await, Some(Delivery::Dropped(3)));
         bus.publish("s", Bytes::from_static(b"again")).await.expect("published");
         assert_eq!(slow.next().await, Some(Delivery::Message(Bytes::from_static(b"again"))));
+    }
+
+    #[tokio::test]
+    async fn what_waits_and_what_was_dropped_is_counted_by_reason() {
+        let metrics = posthorn_telemetry::Metrics::default();
+        let bus = MemoryBus::counted(BusMetrics::new(&metrics));
+        let check = |expected: [&str; 2]| {
+            let text = metrics.encode();
+            for line in expected {
+                assert!(text.contains(&format!("posthorn_bus_{line}\n")), "{line} is not in\n{text}");
+            }
+        };
+        let mut few = bus.subscribe("few").await.expect("a subscription");
+        let mut large = bus.subscribe("large").await.expect("a subscription");
+        for _ in 0..MAX_QUEUED_MESSAGES + 2 {
+            bus.publish("few", Bytes::from_static(b"12")).await.expect("published");
+        }
+        check([r#"dropped_total{reason="queued_messages"} 2"#, &format!("queued_messages {MAX_QUEUED_MESSAGES}")]);
+        check([&format!("queued_bytes {}", 2 * MAX_QUEUED_MESSAGES), "queued_messages 16384"]);
+        few.next().await.expect("a message");
+        bus.publish("large", Bytes::from(vec![0; MAX_QUEUED_BYTES])).await.expect("published");
+        bus.publish("large", Bytes::from_static(b"1")).await.expect("published");
+        check([r#"dropped_total{reason="queued_bytes"} 1"#, "queued_messages 16384"]);
+        large.next().await.expect("a message");
+        drop(few);
+        // Nobody wants it any more: neither queued nor dropped.
+        bus.publish("few", Bytes::from_static(b"12")).await.expect("published");
+        check(["queued_messages 0", "queued_bytes 0"]);
     }
 }

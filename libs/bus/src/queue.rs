@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::Delivery;
+use crate::{Delivery, Dropped};
 
 /// Of one subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +39,17 @@ impl Queue {
         Self { bounds, state: Mutex::default(), arrived: Notify::new() }
     }
 
-    /// False if it was dropped: the subscriber is told.
-    pub fn push(&self, message: Bytes) -> bool {
+    /// Errors: it was dropped for this reason, and the subscriber is told.
+    pub fn push(&self, message: Bytes) -> Result<(), Dropped> {
         let mut state = self.state.lock();
-        let fits = state.messages < self.bounds.max_messages && state.bytes + message.len() <= self.bounds.max_bytes;
-        if fits {
+        let pushed = if state.messages >= self.bounds.max_messages {
+            Err(Dropped::QueuedMessages)
+        } else if state.bytes + message.len() > self.bounds.max_bytes {
+            Err(Dropped::QueuedBytes)
+        } else {
+            Ok(())
+        };
+        if pushed.is_ok() {
             state.messages += 1;
             state.bytes += message.len();
             state.deliveries.push_back(Delivery::Message(message));
@@ -52,7 +58,7 @@ impl Queue {
         }
         drop(state);
         self.arrived.notify_one();
-        fits
+        pushed
     }
 
     /// At least `count` messages are missing here.

@@ -96,6 +96,9 @@ pub enum Refusal {
     LastOwner,
     /// `after_seq` lies beyond the end.
     AfterEnd,
+    /// The named field points at an entry that is not there, or that its author may not see: the two
+    /// are answered alike.
+    NoSuchEntry(&'static str),
 }
 
 #[derive(Clone, Debug)]
@@ -186,11 +189,25 @@ impl Conversation {
         if terms.after_seq > self.end.seq {
             return Err(Refusal::AfterEnd);
         }
+        self.points_at_entries(actor, envelope)?;
         if terms.retry && terms.after_seq < self.recent.floor() {
             return Ok(Verdict::Search(terms.after_seq + 1, self.recent.floor()));
         }
         self.expect(terms.expected.as_ref())?;
         Ok(Verdict::Append)
+    }
+
+    /// What a send points at has to be there, and where its author may see it. What one may see never
+    /// shrinks, so a retry passes where its first try did.
+    fn points_at_entries(&self, actor: Option<Actor>, envelope: &Envelope) -> Result<(), Refusal> {
+        let member = self.members.get(&envelope.author);
+        let visible = |seq: u64| {
+            seq <= self.end.seq && (actor == Some(Actor::Backend) || member.is_some_and(|m| m.visible.contains(seq)))
+        };
+        match references(envelope).find(|(_, seq)| !visible(*seq)) {
+            Some((field, _)) => Err(Refusal::NoSuchEntry(field)),
+            None => Ok(()),
+        }
     }
 
     /// The precondition, decided in the same step as the number.
@@ -367,6 +384,12 @@ impl Conversation {
             member.left
         })
     }
+}
+
+/// The entries of its own conversation that an envelope points at, by field.
+pub fn references(envelope: &Envelope) -> impl Iterator<Item = (&'static str, u64)> {
+    let fields = [("reply_to", envelope.reply_to), ("thread", envelope.thread), ("target", envelope.target)];
+    fields.into_iter().filter(|(_, seq)| *seq > 0)
 }
 
 /// A change of members that somebody asks for.

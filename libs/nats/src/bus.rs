@@ -138,7 +138,7 @@ impl Pump {
         // Counted before it can be taken.
         self.metrics.queued_messages.inc();
         self.metrics.queued_bytes.inc_by(bytes);
-        if !self.queue.push(message) {
+        if self.queue.push(message).is_err() {
             self.metrics.queued_messages.dec();
             self.metrics.queued_bytes.dec_by(bytes);
             self.metrics.dropped("slow_subscriber", 1);

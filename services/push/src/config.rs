@@ -16,6 +16,10 @@ pub struct PushConfig {
     /// Tries of a provider for one notification, and the first delay between them.
     pub max_attempts: u32,
     pub retry_ms: u64,
+    /// Looks for the register of a member who was not told of joining yet, and the delay between them.
+    /// After the last one the members' own list decides.
+    pub max_register_looks: u32,
+    pub register_retry_ms: u64,
 }
 
 impl Default for PushConfig {
@@ -27,6 +31,8 @@ impl Default for PushConfig {
             max_remembered: 100_000,
             max_attempts: 4,
             retry_ms: 200,
+            max_register_looks: 10,
+            register_retry_ms: 500,
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct PushMetrics {
     pub decided: Counter,
     pub waiting: Gauge,
     pub duplicates: Counter,
+    pub looked_again: Counter,
+    pub untold: Counter,
 }
 
 impl PushMetrics {
@@ -27,6 +29,16 @@ impl PushMetrics {
                 "broker_lag_messages",
                 "Entries read from the feed and not decided yet",
                 Gauge::default(),
+            ),
+            looked_again: m.register(
+                "push_register_looks",
+                "Further looks for registers of members who were not told of joining yet",
+                Counter::default(),
+            ),
+            untold: m.register(
+                "push_registers_missing",
+                "Members who were decided by the list of members: their register was not told in time",
+                Counter::default(),
             ),
             duplicates: m.register("broker_redeliveries", "Second copies of feed entries, dropped", Counter::default()),
         }

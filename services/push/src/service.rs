@@ -1,7 +1,7 @@
 //! Follows the feed: one task a partition, so that first copies are decided in order.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -12,7 +12,7 @@ use posthorn_errors::Failure;
 use posthorn_feed::{Fed, Feed, FeedError, PARTITIONS};
 use posthorn_proto::{
     convert::decode_envelope,
-    internal::{MembersRequest, RegisterRecord, RegistersOfRequest},
+    internal::{MembersRequest, RegistersOfRequest},
 };
 use posthorn_rpc::{SessionClient, StorageClient, call};
 use posthorn_tasks::Tasks;
@@ -20,7 +20,7 @@ use posthorn_telemetry::Metrics;
 
 use crate::{
     Notification, Provider, ProviderError, PushConfig,
-    decide::{Countable, countable, notifications},
+    decide::{Countable, Member, countable, notifications},
     metrics::PushMetrics,
 };
 
@@ -74,6 +74,21 @@ impl Remembered {
         self.order.push_back(key.clone());
         self.last.insert(key, at);
         true
+    }
+}
+
+/// Entries of one conversation that are decided together.
+struct Place {
+    tenant: String,
+    conversation: String,
+    entries: Countable,
+}
+
+type Members = BTreeMap<String, Member>;
+
+impl Place {
+    fn notifications(&self, members: &Members) -> Vec<Notification> {
+        notifications(&self.tenant, &self.conversation, &self.entries, members)
     }
 }
 
@@ -158,40 +173,95 @@ impl PushService {
         // An owner's clock that is ahead delays nobody for longer.
         let due_ms = newest_ms.saturating_add(self.config.delay_ms).saturating_sub(self.clock.now_ms());
         sleep(Duration::from_millis(due_ms.min(self.config.delay_ms))).await;
+        let mut untold = Vec::new();
         for ((tenant, conversation), mut entries) in conversations {
             // Copies within the batch may come late.
             entries.sort();
             entries.dedup();
-            for notification in self.undelivered(&tenant, &conversation, &entries).await? {
-                self.notify(&notification).await;
+            let place = Place { tenant, conversation, entries };
+            let later = self.notify_told(&place, None).await?;
+            if !later.is_empty() {
+                untold.push((place, later));
             }
         }
+        self.wait_for_registers(untold).await?;
         for (key, at) in keys {
             remembered.is_new(key, at);
         }
         Ok(())
     }
 
-    async fn undelivered(
-        &self,
-        tenant: &str,
-        conversation: &str,
-        entries: &Countable,
-    ) -> Result<Vec<Notification>, Failure> {
-        let request = MembersRequest { tenant: tenant.to_owned(), conversation: conversation.to_owned() };
-        let members = call(self.storage.clone().members(request)).await?.members;
-        let present = members.into_iter().filter(|row| row.record.as_ref().is_some_and(|record| record.present));
-        let users: Vec<String> = present.map(|row| row.user).collect();
-        if users.len() > self.config.max_members {
+    /// Joins are told after they are confirmed, so that the delay may end first: nobody is skipped for
+    /// that. Those who can be decided were, before this waits.
+    async fn wait_for_registers(&self, mut untold: Vec<(Place, Members)>) -> Result<(), Failure> {
+        for _ in 0..self.config.max_register_looks {
+            if untold.is_empty() {
+                return Ok(());
+            }
+            self.metrics.looked_again.inc();
+            sleep(Duration::from_millis(self.config.register_retry_ms)).await;
+            let mut still = Vec::new();
+            for (place, users) in untold {
+                let later = self.notify_told(&place, Some(&users)).await?;
+                if !later.is_empty() {
+                    still.push((place, later));
+                }
+            }
+            untold = still;
+        }
+        for (place, users) in untold {
+            self.metrics.untold.inc_by(users.len() as u64);
+            tracing::warn!(
+                limit = "push.max_register_looks",
+                users = users.len(),
+                "members were not told of joining in time, the list of members decides"
+            );
+            self.notify_all(&place, &users).await;
+        }
+        Ok(())
+    }
+
+    /// Decides those whose registers know of their joining. Returns the others, as far as there is
+    /// something to tell them.
+    async fn notify_told(&self, place: &Place, only: Option<&Members>) -> Result<Members, Failure> {
+        let members = self.members(place, only).await?;
+        let (told, mut later): (Members, Members) = members.into_iter().partition(|(_, member)| member.told());
+        self.notify_all(place, &told).await;
+        let worth: BTreeSet<String> = place.notifications(&later).into_iter().map(|n| n.user).collect();
+        later.retain(|user, _| worth.contains(user));
+        Ok(later)
+    }
+
+    /// The present members and their registers; of `only`, where that is given. Nobody of a
+    /// conversation that is too large.
+    async fn members(&self, place: &Place, only: Option<&Members>) -> Result<Members, Failure> {
+        let (tenant, conversation) = (place.tenant.clone(), place.conversation.clone());
+        let request = MembersRequest { tenant: tenant.clone(), conversation: conversation.clone() };
+        let rows = call(self.storage.clone().members(request)).await?.members;
+        let mut members: Members = rows
+            .into_iter()
+            .filter_map(|row| Some((row.user, Member { record: row.record?, register: None })))
+            .filter(|(user, member)| member.record.present && only.is_none_or(|only| only.contains_key(user)))
+            .collect();
+        if members.len() > self.config.max_members {
             self.metrics.attempt("too_many_members");
             tracing::debug!(limit = "push.max_members", "a conversation is too large to notify");
-            return Ok(Vec::new());
+            return Ok(Members::new());
         }
-        let request = RegistersOfRequest { tenant: tenant.to_owned(), conversation: conversation.to_owned(), users };
-        let registers = call(self.storage.clone().registers_of(request)).await?.registers;
-        let members: BTreeMap<String, Option<RegisterRecord>> =
-            registers.into_iter().map(|row| (row.user, row.record)).collect();
-        Ok(notifications(tenant, conversation, entries, &members))
+        let users = members.keys().cloned().collect();
+        let request = RegistersOfRequest { tenant, conversation, users };
+        for row in call(self.storage.clone().registers_of(request)).await?.registers {
+            if let Some(member) = members.get_mut(&row.user) {
+                member.register = row.record;
+            }
+        }
+        Ok(members)
+    }
+
+    async fn notify_all(&self, place: &Place, members: &Members) {
+        for notification in place.notifications(members) {
+            self.notify(&notification).await;
+        }
     }
 
     async fn notify(&self, notification: &Notification) {

@@ -144,7 +144,8 @@ impl Place {
         }
         let last = rows.last().expect("rows");
         let head = Head { seq: last.seq, ordinal: last.seq, chain: last.chain.clone(), ..Head::default() };
-        let member = MemberRecord { present: true, as_of_seq: last.seq, ..MemberRecord::default() };
+        let visible = vec![Range { from: 1, to: 0 }];
+        let member = MemberRecord { present: true, as_of_seq: last.seq, visible, ..MemberRecord::default() };
         let members = ["ann", "bob", "eve"].map(|user| (user.to_owned(), member.clone())).into();
         let append = Append { key, instance: instance(), rows, head, members, effects: false, note: None };
         self.store.append(append).await.expect("appended");
@@ -183,6 +184,46 @@ async fn who_has_not_received_it_after_the_delay_is_notified_and_the_author_is_n
     assert_eq!(place.told(), []);
     sleep(LONG).await;
     assert_eq!(place.told(), [told(3_000, "eve", "c", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_not_told_of_joining_yet_is_waited_for_and_holds_up_nobody_else() {
+    let place = Place::new().await;
+    place.register("bob", "c", 1, RegisterRecord::default()).await;
+    place.append("c", 1, &[(Kind::Message, "ann")]).await;
+    place.append("other", 1, &[(Kind::Joined, "ann")]).await;
+    sleep(DELAY + Duration::from_millis(1_200)).await;
+    assert_eq!(place.told(), [told(3_000, "bob", "c", 1)], "eve's register is not there");
+    place.register("eve", "c", 1, RegisterRecord::default()).await;
+    sleep(LONG).await;
+    assert_eq!(place.told(), [told(4_500, "eve", "c", 1)]);
+    // What comes late counts as what comes in time: bob's second conversation is muted.
+    place.append("d", 1, &[(Kind::Message, "ann")]).await;
+    sleep(DELAY + Duration::from_millis(100)).await;
+    place.register("bob", "d", 1, RegisterRecord { muted: true, ..RegisterRecord::default() }).await;
+    place.register("eve", "d", 1, RegisterRecord::default()).await;
+    sleep(LONG).await;
+    let users: Vec<_> = place.told().into_iter().map(|(_, user, ..)| user).collect();
+    assert_eq!(users, ["eve"]);
+    assert!(place.metrics.encode().contains("posthorn_push_registers_missing_total 0"), "ann's is needed for nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_register_that_never_comes_is_waited_for_within_bounds_and_misses_nobody() {
+    let place = Place::new().await;
+    place.append("c", 1, &[(Kind::Message, "ann")]).await;
+    sleep(LONG).await;
+    let config = PushConfig::default();
+    let at_ms = 3_000 + u64::from(config.max_register_looks) * config.register_retry_ms;
+    assert_eq!(place.told(), [told(at_ms, "bob", "c", 1), told(at_ms, "eve", "c", 1)]);
+    let text = place.metrics.encode();
+    for line in [
+        "posthorn_push_register_looks_total 10",
+        "posthorn_push_registers_missing_total 2",
+        "posthorn_broker_lag_messages 0",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -126,13 +126,12 @@ impl RoutingService {
                 Some(Expected { seq: p.expected_seq, kinds: kinds.map_err(|_| missing("precondition.kinds"))? })
             }
         };
-        let stale = item.generation != 0 && item.generation != self.core.generation;
-        if stale && item.retry {
-            // The first copy, if any, may be in what the restore took away: only the client can tell.
+        if item.generation != 0 && item.generation != self.core.generation {
+            // Every seq that it names may mean another entry now, and the first copy of a retry may be in
+            // what the restore took away: only the client can tell, after an explicit reset.
             return Err(Code::StaleGeneration.into());
         }
-        let after_seq = if stale { 0 } else { item.after_seq };
-        Ok(Terms { retry: item.retry, after_seq, expected })
+        Ok(Terms { retry: item.retry, after_seq: item.after_seq, expected })
     }
 
     /// A send without `after_seq` gets one here, durably, before it is first tried: a retry of it finds

@@ -39,8 +39,16 @@ pub struct RoutingConfig {
     pub max_fences_per_min: usize,
     /// How often the table of shards is read without a reason, about.
     pub shards_ms: u64,
+    /// Conversations in memory. Beyond it the one that was idle for longest leaves; where all are at work,
+    /// a request that needs another is refused.
+    pub max_loaded_conversations: usize,
+    /// Users in memory, in the same way.
+    pub max_loaded_users: usize,
     /// After which an unused conversation or user leaves the memory.
     pub idle_ms: u64,
+    /// How long after its members' last marks a conversation stays in the journal. Longer than a mark takes
+    /// to be written: `rpc.deadline_ms`.
+    pub settle_marks_ms: u64,
 }
 
 impl Default for RoutingConfig {
@@ -63,7 +71,10 @@ impl Default for RoutingConfig {
             suspect_ms: 2_000,
             max_fences_per_min: 6,
             shards_ms: 2_000,
+            max_loaded_conversations: 20_000,
+            max_loaded_users: 50_000,
             idle_ms: 600_000,
+            settle_marks_ms: 15_000,
         }
     }
 }

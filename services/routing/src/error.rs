@@ -15,6 +15,9 @@ pub fn refused(refusal: Refusal) -> Failure {
             Code::StaleGeneration,
             "`after_seq` lies beyond the end of the conversation: sync from nothing",
         ),
+        Refusal::NoSuchEntry(field) => {
+            Failure::new(Code::InvalidArgument, format!("`{field}` names no entry that its author may see"))
+        }
     }
 }
 

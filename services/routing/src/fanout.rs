@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use posthorn_bus::Bus;
 use posthorn_clock::{Instant, sleep};
 use posthorn_proto::internal::{LookupRequest, Publication, publication::What};
-use posthorn_rpc::{SessionClient, call};
+use posthorn_rpc::{SessionClient, call, current};
 use posthorn_tasks::Tasks;
 use prost::Message;
 use tokio::sync::mpsc;
@@ -40,7 +40,8 @@ impl Fanout {
         Self { session, bus, publisher, gateways: Mutex::default(), queue, metrics, tasks }
     }
 
-    /// To every connection of these users. Publications of one caller stay in order.
+    /// To every connection of these users, in the trace of the present request. Publications of one
+    /// caller stay in order.
     pub async fn publish(&self, tenant: &str, users: &[String], except: u64, what: What) {
         if users.is_empty() {
             return;
@@ -51,6 +52,7 @@ impl Fanout {
             self.leave_a_hole(tenant).await;
             return;
         };
+        let traceparent = current().map(|context| context.trace.to_string()).unwrap_or_default();
         for mut gateway in found {
             if except != 0 {
                 gateway.connections.retain(|&connection| connection != except);
@@ -63,7 +65,7 @@ impl Fanout {
                 number: 0,
                 tenant: tenant.to_owned(),
                 connections: gateway.connections,
-                traceparent: String::new(),
+                traceparent: traceparent.clone(),
                 what: Some(what.clone()),
             };
             let queue = self.gateway(&gateway.gateway);

@@ -13,6 +13,7 @@ mod incarnations;
 mod metrics;
 mod ownership;
 mod people;
+mod room;
 mod service;
 mod settler;
 mod steward;

@@ -1,7 +1,33 @@
 //! What operators see of owners.
 
-use posthorn_telemetry::{Metrics, histogram};
-use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
+use posthorn_telemetry::{Metrics, Word, counter_family, histogram};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+};
+
+/// What has a bound in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    Conversation,
+    User,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct What {
+    what: Word,
+}
+
+impl Loaded {
+    const fn label(self) -> What {
+        What {
+            what: Word(match self {
+                Self::Conversation => "conversation",
+                Self::User => "user",
+            }),
+        }
+    }
+}
 
 pub struct RoutingMetrics {
     pub stored: Counter,
@@ -18,10 +44,13 @@ pub struct RoutingMetrics {
     pub fences: Counter,
     pub fences_capped: Counter,
     pub fenced: Counter,
+    pub settled: Counter,
     pub publications: Counter,
     pub publications_dropped: Counter,
     pub publish_seconds: Histogram,
     pub overloaded: Counter,
+    evicted: Family<What, Counter>,
+    refused: Family<What, Counter>,
 }
 
 impl RoutingMetrics {
@@ -46,6 +75,11 @@ impl RoutingMetrics {
                 Counter::default(),
             ),
             fenced: m.register("routing_incarnations_fenced", "Times that this instance was fenced", Counter::default()),
+            settled: m.register(
+                "routing_settled",
+                "Conversations that were taken out of the journal",
+                Counter::default(),
+            ),
             publications: m.register("broker_publications", "Publications given to the bus", Counter::default()),
             publications_dropped: m.register(
                 "broker_publications_dropped",
@@ -58,6 +92,24 @@ impl RoutingMetrics {
                 histogram(),
             ),
             overloaded: m.register("routing_overloaded", "Sends refused for a full queue", Counter::default()),
+            evicted: m.register(
+                "routing_evicted",
+                "Conversations and users that left the memory to make room",
+                counter_family(),
+            ),
+            refused: m.register(
+                "routing_no_room",
+                "Conversations and users that were not loaded: all in memory were at work",
+                counter_family(),
+            ),
         }
+    }
+
+    pub fn evicted(&self, what: Loaded, count: u64) {
+        self.evicted.get_or_create(&what.label()).inc_by(count);
+    }
+
+    pub fn refused(&self, what: Loaded) {
+        self.refused.get_or_create(&what.label()).inc();
     }
 }

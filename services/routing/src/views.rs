@@ -196,6 +196,7 @@ impl RoutingService {
             (others.collect::<Vec<_>>(), marks)
         };
         drop(taken);
+        cell.marks.shown().await;
         let shown = client::Marks { conversation: request.conversation, marks: vec![marks] };
         self.core.fanout.publish(who.tenant.as_str(), &audience, 0, What::Marks(shown)).await;
         Ok(())
@@ -232,11 +233,16 @@ impl RoutingService {
         let key = who.key(&request.conversation)?;
         let UserKey { user, .. } = who.user_key()?;
         let cell = self.checked(&key).await?;
-        let (end, delivered, read) = {
+        let (end, delivered, read, shown) = {
             let confirmed = cell.confirmed.read();
             let end = confirmed.conversation.visible_end(&user).ok_or_else(|| Failure::plain(Code::NotFound))?;
-            (end, request.delivered.min(end.seq), request.read.min(end.seq))
+            let shown = confirmed.conversation.actor(&user).is_some()
+                && confirmed.conversation.present() <= self.core.config.receipts_max_members;
+            (end, request.delivered.min(end.seq), request.read.min(end.seq), shown)
         };
+        if shown && delivered.max(read) > 0 {
+            self.core.conversations.announce_marks(&self.core, &key).await?;
+        }
         let delivered = self.counts_at(&cell, &user, delivered).await?;
         let read = self.counts_at(&cell, &user, read).await?;
         Ok(PositionReply {
@@ -298,7 +304,12 @@ fn end_of(cell: &Cell, name: String, user: &UserId, stable: posthorn_core::curso
     (end.stable_epoch, end.stable_counter) = (stable.epoch, stable.counter);
     let Some(member) = conversation.members.get(user) else { return end };
     let visible = conversation.visible_end(user).unwrap_or_default();
-    let mut own: Vec<Position> = conversation.recent.own(user).collect();
+    let mut own: Vec<Position> = Vec::new();
+    for sent in conversation.recent.own(user) {
+        // Of those that nobody else came between, the last one says it all.
+        own.pop_if(|before| before.others() == sent.others());
+        own.push(sent);
+    }
     own.drain(..own.len().saturating_sub(OWN_RECENT));
     let mut head = confirmed.head();
     end.own = member.sent;

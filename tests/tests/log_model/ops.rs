@@ -46,6 +46,8 @@ pub enum Op {
     },
     /// The routing instance goes away; another takes over from the store alone.
     Restart,
+    /// So much goes on elsewhere that the conversation and its members leave the memory.
+    Forgotten,
 }
 
 fn user() -> impl Strategy<Value = User> {
@@ -74,6 +76,7 @@ pub fn op() -> impl Strategy<Value = Op> {
             |(user, from, limit, backwards, messages)| Op::History { user, from, limit, backwards, messages }
         ),
         1 => Just(Op::Restart),
+        1 => Just(Op::Forgotten),
     ]
 }
 

@@ -35,7 +35,7 @@ macro_rules! in_each_topology {
 use in_each_topology;
 
 /// The defaults, but for the times that a test would have to sit out.
-async fn start(topology: Topology) -> Result<Cluster> {
+pub(crate) async fn start(topology: Topology) -> Result<Cluster> {
     let options = ClusterOptions::new(topology).with(|config| {
         config.session.presence_grace_ms = 300;
         config.push.delay_ms = 300;

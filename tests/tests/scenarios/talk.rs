@@ -16,6 +16,7 @@ in_each_topology!(
     json_protobuf_and_sdk_see_the_same,
     a_retry_is_the_same_entry,
     a_precondition_is_decided_with_the_number,
+    what_a_send_points_at_is_there_and_of_this_generation,
     two_devices_and_a_friend_have_one_order,
     history_goes_both_ways_and_around,
     what_the_backend_sends_appears_live,
@@ -122,6 +123,47 @@ async fn a_precondition_is_decided_with_the_number(cluster: &Cluster) -> Result<
     let kinds = vec![Kind::Title.into()];
     let precondition = Some(Precondition { expected_seq: end, kinds });
     ask!(ann, Send { conversation: group, precondition: precondition, ..text_of("still") } => Sent);
+    Ok(())
+}
+
+async fn what_a_send_points_at_is_there_and_of_this_generation(cluster: &Cluster) -> Result<()> {
+    let tenant = cluster.tenant("references").await?;
+    let mut ann = Raw::join(&tenant, "ann", "phone", Format::Json).await?;
+    let mut ben = Raw::join(&tenant, "ben", "phone", Format::Proto).await?;
+    let generation = ann.connected.generation;
+    let group = ask!(ann, CreateConversation {} => ConversationCreated).conversation;
+    let early = ann.say(&group, "before your time").await?.seq;
+    let joined = ask!(ann, AddMembers { conversation: group.clone(), members: vec![member("ben")] } => MembersChanged);
+    let at = |change: &dyn Fn(&mut Send, u64), seq: u64| {
+        let mut send = Send { conversation: group.clone(), ..text_of("about that") };
+        change(&mut send, seq);
+        send
+    };
+    for change in [|send: &mut Send, seq| send.reply_to = seq, |send: &mut Send, seq| send.thread = seq] {
+        // Beyond the end, and before he came: there is no difference to be seen.
+        let Frame::Error(beyond) = ben.ask(Request::Send(at(&change, 1_000))).await? else { bail!("taken") };
+        let Frame::Error(hidden) = ben.ask(Request::Send(at(&change, early))).await? else { bail!("taken") };
+        ensure!(beyond == hidden && beyond.code == "invalid_argument" && beyond.side_effect_free, "{beyond:?}");
+        ensure!(matches!(ben.ask(Request::Send(at(&change, joined.seq))).await?, Frame::Sent(_)));
+        ensure!(matches!(ann.ask(Request::Send(at(&change, early))).await?, Frame::Sent(_)));
+    }
+    // A conversation that begins with this message has nothing to point at, and does not begin.
+    refused!(ben, Send { to: "eve".into(), reply_to: 1, ..text_of("hm") } => "invalid_argument");
+    ensure!(ask!(ben, Sync {} => Sync).conversations.len() == 1);
+
+    for retry in [false, true] {
+        let stale = |send: &mut Send, generation| (send.after_seq, send.generation) = (early, generation);
+        let send = Send { retry, ..at(&stale, generation + 1) };
+        let Frame::Error(refused) = ann.ask(Request::Send(send)).await? else { bail!("taken, retry {retry}") };
+        ensure!(refused.code == "stale_generation" && refused.side_effect_free && !refused.retryable, "{refused:?}");
+        let send = Send { retry, ..at(&|send: &mut Send, seq| send.after_seq = seq, 1_000) };
+        let Frame::Error(refused) = ann.ask(Request::Send(send)).await? else { bail!("taken, retry {retry}") };
+        ensure!(refused.code == "stale_generation", "{refused:?}");
+        let send = Send { retry, ..at(&stale, generation) };
+        ensure!(matches!(ann.ask(Request::Send(send)).await?, Frame::Sent(_)), "of this generation, retry {retry}");
+    }
+    let page = ask!(ann, History { conversation: group, after: Some(joined.seq) } => History);
+    ensure!(page.entries.len() == 6, "what was refused was not stored: {page:?}");
     Ok(())
 }
 

@@ -105,3 +105,46 @@ fn the_last_owner_cannot_leave_the_others_without_one() {
     c.append(draft(Kind::Role, "ann", 1, Fact::Role(user("bob"), Role::Owner)), 0);
     assert_eq!(leave(&c), Ok(Some((Kind::Left, Fact::Left(ann.clone())))));
 }
+
+#[test]
+fn a_send_points_only_at_entries_that_its_author_may_see() {
+    let mut c = group(Visibility::SinceJoin, &["ann", "bob"]);
+    say(&mut c, "ann", 1);
+    c.append(draft(Kind::Joined, "ann", 2, Fact::Joined(user("eve"), Role::Member)), 0);
+    let (end, _) = say(&mut c, "bob", 3);
+    let judge = |author: &str, actor: Option<Actor>, change: fn(&mut Envelope, u64), seq: u64| {
+        let mut sent = draft(Kind::Message, author, 9, Fact::None).envelope;
+        change(&mut sent, seq);
+        c.judge(actor, &sent, &Terms::default())
+    };
+    let fields: [(&str, fn(&mut Envelope, u64)); 3] = [
+        ("reply_to", |sent, seq| sent.reply_to = seq),
+        ("thread", |sent, seq| sent.thread = seq),
+        ("target", |sent, seq| sent.target = seq),
+    ];
+    for (name, change) in fields {
+        let refused = Err(Refusal::NoSuchEntry(name));
+        for (author, first) in [("ann", 1), ("eve", 3)] {
+            let actor = c.actor(&user(author));
+            assert_eq!(judge(author, actor, change, first), Ok(Verdict::Append), "{author}");
+            assert_eq!(judge(author, actor, change, end), Ok(Verdict::Append), "{author}");
+            assert_eq!(judge(author, actor, change, end + 1), refused, "{author}");
+        }
+        // There, but before eve's time: like what is not there.
+        assert_eq!(judge("eve", c.actor(&user("eve")), change, 2), refused);
+        assert_eq!(judge("system", Some(Actor::Backend), change, 2), Ok(Verdict::Append));
+        assert_eq!(judge("system", Some(Actor::Backend), change, end + 1), refused);
+    }
+}
+
+#[test]
+fn after_seq_lies_within_the_log_also_of_a_first_try() {
+    let mut c = group(Visibility::SinceJoin, &["ann", "bob"]);
+    let (end, _) = say(&mut c, "ann", 1);
+    let sent = draft(Kind::Message, "ann", 9, Fact::None).envelope;
+    for retry in [false, true] {
+        let judge = |after_seq| c.judge(c.actor(&user("ann")), &sent, &Terms { retry, after_seq, expected: None });
+        assert_eq!(judge(end), Ok(Verdict::Append));
+        assert_eq!(judge(end + 1), Err(Refusal::AfterEnd));
+    }
+}

@@ -81,7 +81,16 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("routing.suspect_ms", "Silence after which another instance is fenced and its shards are taken."),
     Row::new("routing.max_fences_per_min", "Instances that one instance may fence in a minute; more are left alone."),
     Row::new("routing.shards_ms", "How often the table of shards is read without a reason to, about."),
+    Row::new(
+        "routing.max_loaded_conversations",
+        "Conversations in memory. Beyond it those that were idle for longest leave; where all are at work, requests that need another are `overloaded`.",
+    ),
+    Row::new("routing.max_loaded_users", "Users in memory, in the same way."),
     Row::new("routing.idle_ms", "After which an unused conversation or user leaves the memory."),
+    Row::new(
+        "routing.settle_marks_ms",
+        "How long after its members' last marks a conversation stays in the journal; longer than `rpc.deadline_ms`.",
+    ),
     Row::new("session", "Identity, connections and presence."),
     Row::new("session.max_token_bytes", "Longest token that is looked at."),
     Row::new("session.leeway_ms", "By how much the times in a token may be off."),
@@ -114,6 +123,11 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("push.max_remembered", "Conversations whose last entry is remembered, to drop second copies."),
     Row::new("push.max_attempts", "Tries of a provider for one notification."),
     Row::new("push.retry_ms", "The first delay between tries, doubled each time."),
+    Row::new(
+        "push.max_register_looks",
+        "Further looks for the register of a member who was not told of joining yet. After the last one the list of members decides.",
+    ),
+    Row::new("push.register_retry_ms", "The delay between two looks for registers."),
     Row::new("rpc", "Links between services, within the process or over gRPC."),
     Row::new("rpc.deadline_ms", "How long a call may take where its caller set nothing shorter (`deadline_exceeded`)."),
     Row::new("rpc.max_in_flight", "Requests that one service works on at once; one more is `overloaded`."),

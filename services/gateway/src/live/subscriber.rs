@@ -5,13 +5,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use posthorn_bus::{Delivery, Subscription};
-use posthorn_clock::sleep;
+use posthorn_clock::{Clock, sleep};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client::{Entries, Kind, server_frame::Frame},
     convert::entry_of,
     internal::{Cut, NewEntries, Publication, publication::What},
 };
+use posthorn_rpc::TraceContext;
 use prost::Message;
 
 use super::{Connection, Event, Order, Registry, outbox::Pushed, watching::News};
@@ -162,9 +163,12 @@ impl Numbers {
     }
 }
 
-/// Gives a publication to those of its connections that are here.
+/// Gives a publication to those of its connections that are here, in the trace that it came with.
 pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
-    let Publication { tenant, connections, what, .. } = publication;
+    let Publication { tenant, connections, what, traceparent, .. } = publication;
+    let trace = TraceContext::parse(&traceparent).map(|trace| trace.child(gateway.clock()));
+    let _entered = trace.map(|trace| span_of(trace, connections.len()).entered());
+    let sampled = trace.is_some_and(TraceContext::sampled);
     let (mut departed, mut about) = (Vec::new(), None);
     let event = match what {
         Some(What::Entries(new)) => entries_event(new, &mut departed),
@@ -189,8 +193,9 @@ pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
                 tracing::error!(connection = id, "a publication names a connection of another tenant");
                 return;
             }
-            if about.as_ref().is_none_or(|user| connection.watching.news(user, &event) == News::Tell) {
-                gateway.push(connection, &event);
+            let tell = about.as_ref().is_none_or(|user| connection.watching.news(user, &event) == News::Tell);
+            if tell && gateway.push(connection, &event) {
+                delivered(sampled, id);
             }
             if !departed.is_empty() {
                 gateway.doubt(connection, &departed);
@@ -200,9 +205,10 @@ pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
 }
 
 impl Gateway {
-    /// Queues an event for a connection.
-    pub(crate) fn push(&self, connection: &Connection, event: &Arc<Event>) {
-        match connection.outbox.push_event(event) {
+    /// Queues an event for a connection; true if it is in the queue.
+    pub(crate) fn push(&self, connection: &Connection, event: &Arc<Event>) -> bool {
+        let pushed = connection.outbox.push_event(event);
+        match pushed {
             Pushed::Queued => {
                 self.metrics.events_queued.inc();
                 self.metrics.queue_changed(event.bytes(connection.protocol).len() as i64);
@@ -214,6 +220,25 @@ impl Gateway {
             }
             Pushed::Ended => {}
         }
+        pushed == Pushed::Queued
+    }
+}
+
+/// As on a link: at the usual level only what somebody asked to record has one.
+fn span_of(trace: TraceContext, connections: usize) -> tracing::Span {
+    let (trace_id, span_id) = (trace.trace_id(), trace.span_id());
+    if trace.sampled() {
+        tracing::info_span!("deliver", trace_id, span_id, connections)
+    } else {
+        tracing::debug_span!("deliver", trace_id, span_id, connections)
+    }
+}
+
+fn delivered(sampled: bool, connection: u64) {
+    if sampled {
+        tracing::info!(connection, "an event is in the connection's queue");
+    } else {
+        tracing::debug!(connection, "an event is in the connection's queue");
     }
 }
 

@@ -10,8 +10,9 @@ use posthorn_proto::internal::{Effect, NewEntries, Row, TellRequest, publication
 use tokio::sync::{Notify, mpsc};
 
 use super::cell::{Answer, Cell, Made};
-use posthorn_rpc::call;
+use posthorn_rpc::{TraceContext, call};
 
+use super::trace::traced;
 use crate::service::Core;
 
 /// Entries with the same recipients.
@@ -27,6 +28,8 @@ pub(super) struct After {
     pub owed: bool,
     pub confirmed_ms: u64,
     pub answers: Vec<(Answer<Made>, Made)>,
+    /// Of the first command in the batch: registers and gateways are told in it.
+    pub trace: Option<TraceContext>,
 }
 
 /// How many batches' registers were told, for the owner that settles.
@@ -59,13 +62,13 @@ pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mu
             for effect in &mut effects {
                 effect.conversation.clone_from(&conversation);
             }
-            tell(&core, &tenant, effects).await;
+            traced(after.trace, tell(&core, &tenant, effects)).await;
             told.add();
         }
         for run in after.runs {
             let entries =
                 NewEntries { conversation: conversation.clone(), rows: run.rows, confirmed_ms: after.confirmed_ms };
-            core.fanout.publish(&tenant, &run.audience, 0, What::Entries(entries)).await;
+            traced(after.trace, core.fanout.publish(&tenant, &run.audience, 0, What::Entries(entries))).await;
         }
         for (answer, made) in after.answers {
             // Whoever stopped waiting needs no answer.

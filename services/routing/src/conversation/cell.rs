@@ -1,6 +1,12 @@
 //! A conversation in memory, as seen by everybody but its owner task.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -14,18 +20,68 @@ use posthorn_proto::{
     client,
     internal::{Head, Row},
 };
-use tokio::sync::{mpsc, oneshot};
+use posthorn_rpc::TraceContext;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::records::head_of;
+use super::{marks::MovingMarks, records::head_of};
 
 pub struct Cell {
     pub key: ConversationKey,
     pub shard: Shard,
     pub confirmed: RwLock<Confirmed>,
-    pub(super) commands: mpsc::Sender<Command>,
-    /// The owner is to end: the shard is handed over.
-    pub(super) leave: CancellationToken,
+    pub(super) commands: mpsc::Sender<Asked>,
+    /// The order of the last use, for who leaves the memory first.
+    pub(super) used: AtomicU64,
+    /// The owner is at work, or has something to settle. For a first look: it knows, and decides.
+    pub(super) at_work: AtomicBool,
+    pub marks: MovingMarks,
+    leaving: AtomicBool,
+    pub(super) leave: Notify,
+    /// The owner is to end whatever it has to do: the shard is handed over.
+    pub(super) handed_over: CancellationToken,
+}
+
+/// A command, and the trace of whoever asked.
+pub(super) struct Asked {
+    pub command: Command,
+    pub trace: Option<TraceContext>,
+}
+
+impl Cell {
+    pub(super) fn new(key: ConversationKey, confirmed: Confirmed, commands: mpsc::Sender<Asked>) -> Self {
+        Self {
+            shard: key.shard(),
+            key,
+            confirmed: RwLock::new(confirmed),
+            commands,
+            used: AtomicU64::new(0),
+            at_work: AtomicBool::new(false),
+            marks: MovingMarks::default(),
+            leaving: AtomicBool::new(false),
+            leave: Notify::new(),
+            handed_over: CancellationToken::new(),
+        }
+    }
+
+    /// Nothing waits for the owner, and it has nothing to do.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.at_work.load(Ordering::Acquire) && self.commands.capacity() == self.commands.max_capacity()
+    }
+
+    /// True the first time.
+    pub(super) fn ask_to_leave(&self) -> bool {
+        let first = !self.leaving.swap(true, Ordering::AcqRel);
+        if first {
+            self.leave.notify_one();
+        }
+        first
+    }
+
+    /// It has left, or stays; true if it was asked to leave.
+    pub(super) fn leaves_no_more(&self) -> bool {
+        self.leaving.swap(false, Ordering::AcqRel)
+    }
 }
 
 /// What may be shown: only entries whose check has passed.

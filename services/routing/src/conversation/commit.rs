@@ -24,8 +24,9 @@ use super::{
     load::{member_rows, touched_by},
     owner::Owner,
     records::{fact_body, head_of, mark_of},
+    trace::traced,
 };
-use posthorn_rpc::call;
+use posthorn_rpc::{TraceContext, call};
 
 use crate::RoutingConfig;
 
@@ -46,6 +47,8 @@ struct NewEntry {
 pub(super) struct Batch {
     entries: Vec<NewEntry>,
     bytes: usize,
+    /// Of the first command in it.
+    trace: Option<TraceContext>,
     /// (seq, duplicate, who asked)
     pub sends: Vec<(u64, bool, Answer<client::Sent>)>,
     pub made: Vec<(Answer<Made>, Made)>,
@@ -57,6 +60,15 @@ pub(super) struct Batch {
 impl Batch {
     pub fn full(&self, config: &RoutingConfig) -> bool {
         self.entries.len() >= config.max_batch_entries || self.bytes >= config.max_batch_bytes
+    }
+
+    /// Another command is decided. A batch is one append of many senders: it goes on in the trace of the
+    /// first that asked to be recorded, else of the first.
+    pub fn asked(&mut self, trace: Option<TraceContext>) {
+        let better = trace.is_some_and(TraceContext::sampled) && !self.trace.is_some_and(TraceContext::sampled);
+        if self.trace.is_none() || better {
+            self.trace = trace;
+        }
     }
 
     /// The row of one of its entries.
@@ -131,7 +143,7 @@ impl Owner {
         let version = taken.version;
         let effects = effects_of(&self.working, &batch.entries);
         let note = self.owed.needs_note(!effects.is_empty()).then(|| core.ownership.next_note());
-        let written = self.write_and_check(&batch, version, !effects.is_empty(), note).await;
+        let written = traced(batch.trace, self.write_and_check(&batch, version, !effects.is_empty(), note)).await;
         if let Err(failure) = written {
             drop(taken);
             self.give_up(batch, &failure);
@@ -255,7 +267,8 @@ impl Owner {
         if owed {
             self.owed.owe_telling();
         }
-        let after = After { runs, effects, owed, confirmed_ms: self.core.clock.now_ms(), answers };
+        let (confirmed_ms, trace) = (self.core.clock.now_ms(), batch.trace);
+        let after = After { runs, effects, owed, confirmed_ms, answers, trace };
         // The follower lives as long as this owner; a full queue makes the next append wait.
         let _ = self.after.send(after).await;
     }

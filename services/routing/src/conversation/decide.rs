@@ -2,7 +2,7 @@
 
 use posthorn_core::{
     DeviceId, Kind, MessageId, Role, UserId, Visibility,
-    conversation::{Change, Draft, Fact, Refusal, Terms, Verdict, envelope},
+    conversation::{Change, Draft, Fact, Refusal, Terms, Verdict, envelope, references},
     recent::Found,
 };
 use posthorn_errors::{Code, Failure};
@@ -70,6 +70,9 @@ impl Owner {
             let Some(pair) = direct else { return Err(Code::NotFound.into()) };
             if terms.after_seq > 0 {
                 return Err(refused(Refusal::AfterEnd));
+            }
+            if let Some((field, _)) = references(&draft.envelope).next() {
+                return Err(refused(Refusal::NoSuchEntry(field)));
             }
             self.working.expect(terms.expected.take().as_ref()).map_err(refused)?;
             self.create_direct(&draft, pair, batch);

@@ -6,11 +6,14 @@ mod cell;
 mod commit;
 mod decide;
 mod load;
+mod marks;
 mod owed;
 mod owner;
-mod settle;
 pub mod records;
 mod registry;
+mod settle;
+mod trace;
 
+use cell::Asked;
 pub use cell::{Cell, Command, Made, created};
 pub use registry::Registry;

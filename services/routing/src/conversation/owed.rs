@@ -153,10 +153,16 @@ impl Owed {
         self.note.is_some() || !self.gone.is_empty() || self.head < self.end || self.fed < self.end
     }
 
-    /// When to settle: at once if nothing is to be gathered. `None`: there is nothing that could be done.
-    pub fn due(&self) -> Option<Instant> {
+    /// Registers are still to be told.
+    pub const fn telling(&self) -> bool {
+        self.untold > 0
+    }
+
+    /// When to settle: at once if nothing is to be gathered. `None`: there is nothing that could be done,
+    /// as long as the name has to stay.
+    pub fn due(&self, removable: bool) -> Option<Instant> {
         let only_telling = self.head == self.end && self.fed == self.end && self.members.is_empty();
-        if !self.owes() || (only_telling && self.untold > 0) {
+        if !self.owes() || (only_telling && (self.untold > 0 || !removable)) {
             return None;
         }
         let since = self.since.unwrap_or_else(Instant::now);
@@ -165,8 +171,10 @@ impl Owed {
         Some(self.not_before.map_or(due, |not_before| due.max(not_before)))
     }
 
-    /// What the next settlement is of.
-    pub fn begin(&mut self) -> Settling {
+    /// What the next settlement is of. `removable`: nothing else needs the name in the journal; `marks` is
+    /// the note of what did.
+    pub fn begin(&mut self, removable: bool, marks: Option<u64>) -> Settling {
+        self.gone.extend(marks);
         let last = self.end.min(self.fed + FEED_PAGE as u64);
         let kept = self.feed.front().is_some_and(|row| row.seq <= self.fed + 1);
         let feed = if self.fed == self.end {
@@ -177,7 +185,7 @@ impl Owed {
             FeedPart::Read(self.fed + 1, last)
         };
         let mut remove = std::mem::take(&mut self.gone);
-        if self.untold == 0 && last == self.end {
+        if removable && self.untold == 0 && last == self.end {
             // Appends from here on bring a note of their own.
             remove.extend(self.note.take());
         } else {

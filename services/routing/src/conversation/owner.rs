@@ -1,27 +1,25 @@
 //! The owner task of a conversation: decides, commits, confirms, one append in flight at a time.
 //! What waits meanwhile goes into the next one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use posthorn_clock::{Instant, sleep, sleep_until};
 use posthorn_core::{Chain, ConversationKey, Number, conversation::Conversation};
 use posthorn_errors::{Code, Failure};
-use posthorn_proto::internal::{JournalRow, NoteRequest};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout_at,
-};
-use tokio_util::sync::CancellationToken;
-
-use parking_lot::RwLock;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     after::{After, Told, follow},
-    cell::{Cell, Command, Confirmed},
+    cell::{Asked, Cell, Command, Confirmed},
     commit::{Batch, effects_of_all, runs_of_tail},
     load::{Loaded, load},
+    marks::note_of,
     owed::Owed,
     settle::Settled,
+    trace::traced,
 };
 use posthorn_rpc::call;
 
@@ -41,14 +39,11 @@ pub(super) struct Owner {
     pub owed: Owed,
     pub settling: Option<Settled>,
     /// Counted among those that the journal names.
-    counted: bool,
-    told: Arc<Told>,
+    pub counted: bool,
+    pub told: Arc<Told>,
     /// Until the next try to load a broken one.
     retry: Duration,
 }
-
-/// What an owner that ends takes to settle.
-const FINISH: Duration = Duration::from_secs(2);
 
 /// Between tries to load a conversation whose append is ambiguous.
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -60,12 +55,17 @@ const IDLE_EMPTY: Duration = Duration::from_secs(2);
 /// Loads the conversation and starts its tasks.
 pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<Cell>, Failure> {
     let named = core.ownership.named_by(&key);
+    // What its dead owner showed in lists under versions that died with it gets one no cursor has passed.
+    let taken = named.map(|_| core.ownership.take_version(key.shard()));
     let loaded = load(&core, &key, named, 0).await?;
     let (tx, rx) = mpsc::channel(core.config.max_queued_sends);
     let (after, batches) = mpsc::channel(core.config.max_queued_batches);
     let Loaded { conversation, chain, version, preview, number, tail, named, fed } = loaded;
-    let confirmed = RwLock::new(Confirmed::new(conversation.clone(), chain, version, preview));
-    let cell = Arc::new(Cell { shard: key.shard(), key, confirmed, commands: tx, leave: CancellationToken::new() });
+    let version = taken.as_ref().map_or(version, |taken| taken.version.max(version));
+    let confirmed = Confirmed::new(conversation.clone(), chain, version, preview);
+    let cell = Arc::new(Cell::new(key, confirmed, tx));
+    // Whoever reads the versions after this finds the cell with it.
+    drop(taken);
     let told = Arc::new(Told::default());
     let end = conversation.end.seq;
     let head = tail.first().map_or(end, |row| row.seq - 1);
@@ -92,7 +92,8 @@ pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<C
         owner.tell_again(tail).await;
         core.ownership.loaded(&cell.key);
     }
-    owner.count_owed();
+    let named = owner.named();
+    owner.count(named);
     let (ended_tx, ended) = oneshot::channel();
     let (follower, followed) = (Arc::clone(&core), Arc::clone(&cell));
     core.tasks.background("follow", async move {
@@ -108,6 +109,7 @@ pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<C
             () = owner.run(rx) => {}
             () = stopping.cancelled() => {}
         }
+        owner.count(false);
         // The next owner must not overtake what this one still has to publish.
         drop(owner);
         let _ = ended.await;
@@ -119,19 +121,20 @@ struct Forget(Arc<Core>, ConversationKey);
 
 impl Drop for Forget {
     fn drop(&mut self) {
-        self.0.conversations.forget(&self.1);
         self.0.metrics.conversations.dec();
+        self.0.conversations.forget(&self.0, &self.1);
     }
 }
 
 impl Owner {
-    async fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
+    async fn run(&mut self, mut commands: mpsc::Receiver<Asked>) {
         let mut taken = Vec::new();
         loop {
             let busy = self.settling.is_some();
-            let due = self.owed.due().filter(|_| !busy);
+            let due = self.due().filter(|_| !busy && !self.broken);
+            let idles = !self.owed.owes() && !busy && !self.broken;
             let idle = if self.working.exists() { Duration::from_millis(self.core.config.idle_ms) } else { IDLE_EMPTY };
-            let (settling, told, leave) = (&mut self.settling, &self.told, &self.cell.leave);
+            let (settling, told, cell) = (&mut self.settling, &self.told, &self.cell);
             tokio::select! {
                 biased;
                 () = told.notify.notified() => {}
@@ -144,13 +147,19 @@ impl Owner {
                     if count == 0 {
                         return self.finish().await;
                     }
+                    self.cell.at_work.store(true, Ordering::Release);
                     self.handle(taken.drain(..)).await;
                 }
                 // What is owed gathers for a moment.
                 () = until(due), if due.is_some() => {}
-                () = leave.cancelled(), if !commands.is_closed() => commands.close(),
+                () = cell.marks.announced.notified() => {}
+                () = cell.leave.notified() => self.leave(&mut commands),
                 // Closed and drained: `recv_many` returns 0 then.
-                () = sleep(idle), if !self.owed.owes() && !busy && !self.broken => commands.close(),
+                () = cell.handed_over.cancelled(), if !commands.is_closed() => {
+                    self.cell.marks.close(true);
+                    commands.close();
+                }
+                () = sleep(idle), if idles => self.leave(&mut commands),
                 // Somebody may wait for what was stored and never shown.
                 () = sleep(self.retry), if self.broken => {
                     if let Err(failure) = self.reload().await {
@@ -163,9 +172,9 @@ impl Owner {
         }
     }
 
-    async fn handle(&mut self, commands: impl Iterator<Item = Command> + Send) {
+    async fn handle(&mut self, commands: impl Iterator<Item = Asked> + Send) {
         let mut batch = Batch::default();
-        for command in commands {
+        for Asked { command, trace } in commands {
             if self.broken
                 && let Err(failure) = self.reload().await
             {
@@ -175,54 +184,10 @@ impl Owner {
             if batch.full(&self.core.config) {
                 self.commit(std::mem::take(&mut batch)).await;
             }
-            self.decide(command, &mut batch).await;
+            batch.asked(trace);
+            traced(trace, self.decide(command, &mut batch)).await;
         }
         self.commit(batch).await;
-    }
-
-    /// Nothing more is appended: what is owed is settled, if that goes quickly. The journal has the rest.
-    async fn finish(&mut self) {
-        let until = Instant::now() + FINISH;
-        while self.owed.owes() && !self.broken && Instant::now() < until {
-            self.owed.told(self.told.take());
-            let ready = self.settling.is_some() || self.owed.due().is_some();
-            let told = Arc::clone(&self.told);
-            let settling = match self.settling.take() {
-                Some(settling) => settling,
-                None if ready => self.begin_settling(),
-                None => {
-                    // Times out at the latest when there is no more time.
-                    let _ = timeout_at(until, told.notify.notified()).await;
-                    continue;
-                }
-            };
-            let Ok((settling, settled)) = timeout_at(until, settling).await else { break };
-            let failed = !matches!(settled, Ok(true));
-            self.end_settling(settling, settled);
-            if failed {
-                break;
-            }
-        }
-        if self.broken || self.owed.owes() {
-            self.core.ownership.leave_unsettled(self.cell.shard);
-        }
-    }
-
-    /// Begins to settle, once there is enough of it or it is old enough.
-    fn settle(&mut self) {
-        self.owed.told(self.told.take());
-        if self.settling.is_none() && self.owed.due().is_some_and(|due| due <= Instant::now()) {
-            self.settling = Some(self.begin_settling());
-        }
-        self.count_owed();
-    }
-
-    pub(super) fn count_owed(&mut self) {
-        let owes = self.owed.owes();
-        if owes != self.counted {
-            self.counted = owes;
-            if owes { self.core.metrics.unsettled.inc() } else { self.core.metrics.unsettled.dec() };
-        }
     }
 
     /// After an append whose outcome is unknown: what the store has under a new number is the truth.
@@ -230,10 +195,8 @@ impl Owner {
         let core = Arc::clone(&self.core);
         let at_least = self.cell.confirmed.read().conversation.end.seq;
         // Durable behind the append in doubt, in the same queue: when this is answered, that is decided.
-        let (tenant, conversation) = (String::from(&self.cell.key.tenant), String::from(&self.cell.key.conversation));
         let note = core.ownership.next_note();
-        let rows = vec![JournalRow { tenant, conversation, note }];
-        call(core.storage.clone().note(NoteRequest { instance: core.ownership.instance.clone(), rows })).await?;
+        call(core.storage.clone().note(note_of(&core, &self.cell.key, note))).await?;
         self.owed.noted(note);
         // What it stored becomes visible now, and under a version that no cursor has passed.
         let taken = core.ownership.take_version(self.cell.shard);
@@ -261,7 +224,8 @@ impl Owner {
         let effects = effects_of_all(&self.working);
         let runs = runs_of_tail(&self.working, tail);
         self.owed.owe_telling();
-        let after = After { runs, effects, owed: true, confirmed_ms: self.core.clock.now_ms(), answers: Vec::new() };
+        let (confirmed_ms, answers) = (self.core.clock.now_ms(), Vec::new());
+        let after = After { runs, effects, owed: true, confirmed_ms, answers, trace: None };
         // The follower lives as long as this owner.
         let _ = self.after.send(after).await;
     }

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -22,7 +22,11 @@ use posthorn_proto::{
 use posthorn_rpc::call;
 use tokio::sync::OnceCell;
 
-use crate::service::Core;
+use crate::{
+    metrics::Loaded,
+    room::{LOOK_AGAIN, ROOM_WAIT, Uses, least_recent, no_room},
+    service::Core,
+};
 
 pub(super) type Registers = BTreeMap<String, RegisterRecord>;
 
@@ -31,24 +35,36 @@ pub struct UserCell {
     /// Held across the write: changes of one user go one after the other.
     pub registers: tokio::sync::Mutex<Registers>,
     used: Mutex<Instant>,
+    /// The order of the last use, for who leaves the memory first.
+    order: AtomicU64,
     /// A write is ambiguous: memory may be older than the store.
     stale: AtomicBool,
 }
 
+type Slot = Arc<OnceCell<Arc<UserCell>>>;
+
 #[derive(Default)]
 pub struct Users {
-    slots: Mutex<HashMap<UserKey, Arc<OnceCell<Arc<UserCell>>>>>,
+    slots: Mutex<HashMap<UserKey, Slot>>,
+    uses: Uses,
 }
 
 impl Users {
     pub async fn get(&self, core: &Core, key: &UserKey) -> Result<Arc<UserCell>, Failure> {
-        let slot = {
-            let mut slots = self.slots.lock();
-            core.ownership.serves(key.shard())?;
-            Arc::clone(slots.entry(key.clone()).or_default())
+        let until = Instant::now() + ROOM_WAIT;
+        let slot = loop {
+            if let Some(slot) = self.slot(core, key)? {
+                break slot;
+            }
+            if Instant::now() >= until {
+                core.metrics.refused(Loaded::User);
+                return Err(no_room("routing.max_loaded_users"));
+            }
+            sleep(LOOK_AGAIN).await;
         };
         let cell = slot.get_or_try_init(|| load(core, key)).await?;
         *cell.used.lock() = Instant::now();
+        cell.order.store(self.uses.next(), Ordering::Relaxed);
         Ok(Arc::clone(cell))
     }
 
@@ -68,26 +84,69 @@ impl Users {
         }
     }
 
+    /// The slot of `key`; where the bound is reached, those that were not used for longest leave. `None`
+    /// where all are at work.
+    fn slot(&self, core: &Core, key: &UserKey) -> Result<Option<Slot>, Failure> {
+        let mut slots = self.slots.lock();
+        core.ownership.serves(key.shard())?;
+        if let Some(slot) = slots.get(key) {
+            return Ok(Some(Arc::clone(slot)));
+        }
+        if slots.len() >= core.config.max_loaded_users.max(1) {
+            let idle = slots.iter().filter(|(_, slot)| is_idle(slot));
+            let idle = idle.map(|(key, slot)| (slot.get().map_or(0, |cell| cell.order()), key.clone())).collect();
+            let leave: Vec<UserKey> = least_recent(idle, slots.len()).collect();
+            if leave.is_empty() {
+                return Ok(None);
+            }
+            core.metrics.evicted(Loaded::User, leave.len() as u64);
+            for key in leave {
+                slots.remove(&key);
+            }
+        }
+        let slot = Slot::default();
+        slots.insert(key.clone(), Arc::clone(&slot));
+        core.metrics.users.set(i64::try_from(slots.len()).unwrap_or(i64::MAX));
+        Ok(Some(slot))
+    }
+
     /// Drops users that nobody asked for in a while. Whoever holds one keeps it: a slot leaves only
     /// when the map's is the last reference.
     pub async fn sweep(core: Arc<Core>) {
         let idle = Duration::from_millis(core.config.idle_ms);
         loop {
             sleep(idle / 4).await;
-            let mut slots = core.users.slots.lock();
-            slots.retain(|_, slot| {
-                Arc::strong_count(slot) > 1
-                    || slot.get().is_some_and(|cell| Arc::strong_count(cell) > 1 || cell.used.lock().elapsed() < idle)
-            });
-            core.metrics.users.set(i64::try_from(slots.len()).unwrap_or(i64::MAX));
+            let mut stale = Vec::new();
+            {
+                let mut slots = core.users.slots.lock();
+                slots.retain(|_, slot| {
+                    let recent = || slot.get().is_some_and(|cell| cell.used.lock().elapsed() < idle);
+                    stale.extend(slot.get().filter(|cell| cell.stale.load(Ordering::Relaxed)).cloned());
+                    !is_idle(slot) || recent()
+                });
+                core.metrics.users.set(i64::try_from(slots.len()).unwrap_or(i64::MAX));
+            }
+            // Nobody may ever ask for them again.
+            for cell in stale {
+                if let Err(failure) = cell.lock(&core).await {
+                    tracing::debug!(%failure, "the registers of a user cannot be read again yet");
+                }
+            }
         }
     }
+}
+
+/// Nobody is at work with it, and the store has what it holds: another load finds the same. Asked under
+/// the map's lock, where nobody can take a share in it.
+fn is_idle(slot: &Slot) -> bool {
+    let settled = |cell: &Arc<UserCell>| Arc::strong_count(cell) == 1 && !cell.stale.load(Ordering::Relaxed);
+    Arc::strong_count(slot) == 1 && slot.get().is_none_or(settled)
 }
 
 async fn load(core: &Core, key: &UserKey) -> Result<Arc<UserCell>, Failure> {
     let registers = tokio::sync::Mutex::new(read(core, key).await?);
     let (used, stale) = (Mutex::new(Instant::now()), AtomicBool::new(false));
-    Ok(Arc::new(UserCell { key: key.clone(), registers, used, stale }))
+    Ok(Arc::new(UserCell { key: key.clone(), registers, used, order: AtomicU64::new(0), stale }))
 }
 
 async fn read(core: &Core, key: &UserKey) -> Result<Registers, Failure> {
@@ -97,6 +156,10 @@ async fn read(core: &Core, key: &UserKey) -> Result<Registers, Failure> {
 }
 
 impl UserCell {
+    fn order(&self) -> u64 {
+        self.order.load(Ordering::Relaxed)
+    }
+
     /// The registers, as the store has them. After an ambiguous write what differs is written again,
     /// under a version that no cursor has passed.
     pub async fn lock(&self, core: &Core) -> Result<tokio::sync::MutexGuard<'_, Registers>, Failure> {
