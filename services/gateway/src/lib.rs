@@ -13,6 +13,8 @@ mod live;
 mod metrics;
 pub mod sends;
 pub mod service;
+#[cfg(test)]
+mod wired;
 pub mod ws;
 
 pub use config::GatewayConfig;
