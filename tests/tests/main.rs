@@ -1,10 +1,13 @@
 //! All integration tests: one binary.
 
+mod disk;
 mod guide;
 mod log_model;
 mod memory;
 mod process;
 mod raw;
 mod scenarios;
+mod terminal;
+mod tls;
 mod traces;
 mod world;

@@ -15,16 +15,16 @@ use tokio::process::Command;
 
 use crate::raw::{Raw, ask, seqs, texts};
 
-const GROUP: &str = "crowd";
+pub const GROUP: &str = "crowd";
 const USERS: [&str; 3] = ["ann", "ben", "cyd"];
-const WAIT: Duration = Duration::from_secs(60);
+pub const WAIT: Duration = Duration::from_secs(60);
 
-fn backend(server: &Server) -> Result<Backend> {
+pub fn backend(server: &Server) -> Result<Backend> {
     Ok(Backend::new(&server.ready.http, &server.ready.admin_key, WAIT)?)
 }
 
 /// A group of the users, and their tokens.
-async fn people(server: &Server) -> Result<BTreeMap<&'static str, String>> {
+pub async fn people(server: &Server) -> Result<BTreeMap<&'static str, String>> {
     let backend = backend(server)?;
     let mut tokens = BTreeMap::new();
     for user in USERS {
@@ -35,7 +35,7 @@ async fn people(server: &Server) -> Result<BTreeMap<&'static str, String>> {
     Ok(tokens)
 }
 
-fn client(server: &Server, token: &str, tasks: &Tasks) -> Client {
+pub fn client(server: &Server, token: &str, tasks: &Tasks) -> Client {
     let (sink, mut events) = Sink::channel(64);
     tasks.background("reader", async move { while events.recv().await.is_some() {} });
     let deps = ClientDeps {
@@ -52,7 +52,7 @@ fn client(server: &Server, token: &str, tasks: &Tasks) -> Client {
 }
 
 /// The whole log, as the application's backend reads it.
-async fn log(server: &Server) -> Result<Vec<LogEntry>> {
+pub async fn log(server: &Server) -> Result<Vec<LogEntry>> {
     let (backend, mut all) = (backend(server)?, Vec::new());
     loop {
         let page = backend.entries(GROUP, all.last().map_or(0, |entry: &LogEntry| entry.seq), 500).await?;

@@ -1,18 +1,30 @@
 //! The HTTP API, as an application's backend uses it: people, tokens, groups, members, entries.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Full, Limited};
+use posthorn_clock::timeout;
 use posthorn_errors::{Code, Failure};
-use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+
+use crate::{
+    Connector, NetConnector,
+    http::{Http, HttpError},
+};
+
+/// Largest answer that is read, bytes: a page of the largest messages is half of it.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// A tenant's backend. Cheap to clone; connections are kept.
 #[derive(Clone)]
 pub struct Backend {
-    http: reqwest::Client,
+    http: Http,
     base: String,
     key: String,
+    timeout: Duration,
 }
 
 /// Why a request of the backend failed.
@@ -22,9 +34,12 @@ pub enum BackendError {
     Refused(Failure),
     #[error("no answer: {0}")]
     Network(String),
-    #[error("an answer that is none: {0}")]
+    /// Its certificate, or what this machine has to check it with.
+    #[error("no answer: {0}")]
+    Untrusted(String),
+    #[error("a request or an answer that is none: {0}")]
     Malformed(String),
-    #[error("`{0}` is no WebSocket address")]
+    #[error("`{0}` is no address of a server")]
     Address(String),
 }
 
@@ -35,7 +50,7 @@ impl BackendError {
         match self {
             Self::Refused(failure) => failure.code.retryable(),
             Self::Network(_) => true,
-            Self::Malformed(_) | Self::Address(_) => false,
+            Self::Untrusted(_) | Self::Malformed(_) | Self::Address(_) => false,
         }
     }
 
@@ -123,11 +138,19 @@ struct Problem {
 }
 
 impl Backend {
-    /// `base` is `http://HOST:PORT`; `timeout` is for one request.
+    /// `base` is `http://HOST:PORT` or `https://HOST:PORT`; `timeout` is for one request.
     pub fn new(base: &str, key: &str, timeout: Duration) -> Result<Self, BackendError> {
-        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build();
-        let http = http.map_err(|error| BackendError::Network(error.to_string()))?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key: key.to_owned() })
+        Self::over(Arc::new(NetConnector::default()), base, key, timeout)
+    }
+
+    /// Over a connector of one's own: one that trusts another authority, too.
+    pub fn over(connector: Arc<dyn Connector>, base: &str, key: &str, timeout: Duration) -> Result<Self, BackendError> {
+        let base = base.trim_end_matches('/');
+        let known = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+        if !base.parse::<Uri>().as_ref().is_ok_and(known) {
+            return Err(BackendError::Address(base.to_owned()));
+        }
+        Ok(Self { http: Http::new(connector), base: base.to_owned(), key: key.to_owned(), timeout })
     }
 
     /// The HTTP address that goes with a WebSocket one: `ws://HOST:PORT/v1/ws` -> `http://HOST:PORT`.
@@ -207,13 +230,25 @@ impl Backend {
         path: &str,
         body: Option<Value>,
     ) -> Result<T, BackendError> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key);
-        if let Some(body) = &body {
-            request = request.json(body);
-        }
-        let response = request.send().await.map_err(|error| BackendError::Network(chain(&error)))?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(|error| BackendError::Network(chain(&error)))?;
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body.map_or_else(Bytes::new, |body| body.to_string().into())))
+            // Only what the caller gave can make it none: an id with a blank, a key with a line break.
+            .map_err(|error| BackendError::Malformed(error.to_string()))?;
+        let exchange = async {
+            let response = self.http.send(request).await.map_err(|error| match error {
+                HttpError::Untrusted(why) => BackendError::Untrusted(why),
+                HttpError::Network(why) => BackendError::Network(why),
+            })?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+            Ok::<_, BackendError>((status, body.map_err(|error| BackendError::Network(error.to_string()))?.to_bytes()))
+        };
+        let late = || BackendError::Network(format!("none came in {} s", self.timeout.as_secs()));
+        let (status, bytes) = timeout(self.timeout, exchange).await.map_err(|_| late())??;
         if status.is_success() {
             return serde_json::from_slice(&bytes).map_err(|error| BackendError::Malformed(error.to_string()));
         }
@@ -221,18 +256,12 @@ impl Backend {
     }
 }
 
-/// Of what a connection died is in the sources of the error.
-fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(Some(error), |error| error.source());
-    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
 fn failure_of(status: StatusCode, body: &[u8]) -> Failure {
     let fallback = match status.as_u16() {
         404 => Code::NotFound,
         429 => Code::RateLimited,
         502..=504 => Code::Unavailable,
-        400..=499 => Code::InvalidArgument,
+        300..=499 => Code::InvalidArgument,
         _ => Code::NotConfirmed,
     };
     let Ok(problem) = serde_json::from_slice::<Problem>(body) else {

@@ -9,27 +9,32 @@
 //!   is tried again under the same `message_id` until it is stored or refused for good.
 //! - A callback that fails or panics is logged; the client goes on.
 //!
+//! [`NetConnector`] dials `ws://` and, believing the system's certificate authorities and those of a
+//! [`Trust`], `wss://`.
+//!
 //! Everything has a bound, in [`ClientConfig`].
 
 pub mod backend;
-mod backoff;
 mod client;
 mod config;
 mod connect;
 mod engine;
 mod event;
+pub mod http;
 mod outbox;
 mod sending;
 mod socket;
 mod timeline;
+mod tls;
 
 pub use client::{Client, ClientDeps, ClientError};
 pub use config::{ClientConfig, Format, Saved};
-pub use connect::{Connector, Io, TcpConnector};
+pub use connect::{Connector, Io, NetConnector, TcpConnector};
 pub use event::{ConnectionState, Event, Gap, Observer, Reason, Sink};
 pub use posthorn_errors::{Code, Failure};
 pub use posthorn_proto::client as proto;
 pub use sending::{NotStored, Outgoing, SendState, Sending, Stored, TokenError, TokenReason, TokenSource};
+pub use tls::{TlsError, Trust};
 
 #[cfg(test)]
 mod tests;

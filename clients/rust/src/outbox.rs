@@ -7,11 +7,12 @@ use std::{
 };
 
 use posthorn_clock::Instant;
+use posthorn_core::backoff::Backoff;
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::client::{Send, Sent};
 use tokio::sync::watch;
 
-use crate::{SendState, Stored};
+use crate::{ClientConfig, SendState, Stored};
 
 pub(crate) struct Queued {
     pub send: Send,
@@ -20,12 +21,14 @@ pub(crate) struct Queued {
     pub tried: bool,
     in_flight: bool,
     refusals: u32,
+    /// Once it was refused.
+    backoff: Option<Backoff>,
     not_before: Option<Instant>,
 }
 
 impl Queued {
     pub fn new(send: Send, state: watch::Sender<SendState>, tried: bool) -> Self {
-        Self { send, state, tried, in_flight: false, refusals: 0, not_before: None }
+        Self { send, state, tried, in_flight: false, refusals: 0, backoff: None, not_before: None }
     }
 
     fn lane(&self) -> String {
@@ -42,6 +45,8 @@ impl Queued {
 pub(crate) struct Outbox {
     max: usize,
     max_followed: usize,
+    /// Of each send's first refusal.
+    backoff: Backoff,
     len: usize,
     lanes: BTreeMap<String, VecDeque<Queued>>,
     /// Stored sends whose delivered and read states somebody follows, oldest first.
@@ -49,8 +54,15 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub fn new(max: usize, max_followed: usize) -> Self {
-        Self { max, max_followed, len: 0, lanes: BTreeMap::new(), followed: VecDeque::new() }
+    pub fn new(config: &ClientConfig) -> Self {
+        Self {
+            max: config.max_queued_sends,
+            max_followed: config.max_followed_sends,
+            backoff: Backoff::new(config.backoff_base_ms, config.backoff_cap_ms),
+            len: 0,
+            lanes: BTreeMap::new(),
+            followed: VecDeque::new(),
+        }
     }
 
     /// False: it is full.
@@ -105,8 +117,9 @@ impl Outbox {
         }
     }
 
-    /// Refused: for good, or to be tried again after `delay`, which is given the refusals so far.
-    pub fn refused(&mut self, lane: &str, failure: Failure, now: Instant, delay: impl Fn(u32) -> Duration) {
+    /// Refused: for good, or to be tried again after a while, for which `random` is uniform over `u64`.
+    pub fn refused(&mut self, lane: &str, failure: Failure, now: Instant, random: u64) {
+        let fresh = self.backoff;
         let Some(first) = self.lanes.get_mut(lane).and_then(VecDeque::front_mut) else { return };
         let again = failure.code.retryable() || (failure.code == Code::Internal && first.refusals < 3);
         if !again {
@@ -116,7 +129,8 @@ impl Outbox {
             return;
         }
         first.in_flight = false;
-        first.not_before = Some(now + delay(first.refusals));
+        let delay_ms = first.backoff.get_or_insert(fresh).next_after_ms(failure.retry_after_ms, random);
+        first.not_before = Some(now + Duration::from_millis(delay_ms));
         first.refusals += 1;
         if failure.code.side_effect_free() && !first.send.retry {
             first.tell(SendState::Queued);
@@ -181,7 +195,7 @@ mod tests {
     use super::*;
 
     fn outbox() -> Outbox {
-        Outbox::new(3, 2)
+        Outbox::new(&ClientConfig { max_queued_sends: 3, max_followed_sends: 2, ..ClientConfig::new("") })
     }
 
     fn queue(outbox: &mut Outbox, conversation: &str, id: &str) -> Option<watch::Receiver<SendState>> {
@@ -221,11 +235,11 @@ mod tests {
         let again = next(&mut o, 9).unwrap();
         assert!(again.retry && again.after_seq == 7);
         let busy = Failure::plain(Code::RateLimited).retry_after_ms(50);
-        o.refused("a", busy, Instant::now(), |_| Duration::from_millis(50));
+        o.refused("a", busy, Instant::now(), 0);
         assert_eq!((next(&mut o, 9), state.borrow().clone()), (None, SendState::NotConfirmed));
         tokio::time::advance(Duration::from_millis(50)).await;
         assert!(next(&mut o, 9).is_some());
-        o.refused("a", Failure::plain(Code::Forbidden), Instant::now(), |_| Duration::ZERO);
+        o.refused("a", Failure::plain(Code::Forbidden), Instant::now(), 0);
         assert_eq!(*state.borrow(), SendState::Failed(Failure::plain(Code::Forbidden)));
         assert!(o.lanes.is_empty() && o.len == 0);
     }

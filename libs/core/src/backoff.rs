@@ -26,9 +26,12 @@ impl Backoff {
         wait
     }
 
-    /// As `next_ms`, but no sooner than the server asked for: its delay, and the jitter on top.
+    /// As `next_ms`, but no sooner than the server asked for: its delay, and of the jitter at most half as
+    /// much again, so that a short delay stays a short one. 0: nothing was asked for.
     pub const fn next_after_ms(&mut self, asked_ms: u64, random: u64) -> u64 {
-        asked_ms.saturating_add(self.next_ms(random))
+        let wait = self.next_ms(random);
+        let on_top = if asked_ms == 0 || wait < asked_ms / 2 { wait } else { asked_ms / 2 };
+        asked_ms.saturating_add(on_top)
     }
 
     /// It worked: the next wait is a first one again.
@@ -55,7 +58,14 @@ mod tests {
         backoff.reset();
         assert_eq!(waits(&mut backoff), [100, 200, 400, 800, 1_000, 1_000]);
         assert_eq!(backoff.next_ms(0), 0);
-        assert_eq!(backoff.next_after_ms(30_000, u64::MAX), 31_000);
+    }
+
+    #[test]
+    fn what_the_server_asks_for_is_never_undercut_nor_stretched_by_more_than_half() {
+        let after = |asked, random| Backoff::new(1_000, 1_000).next_after_ms(asked, random);
+        assert_eq!([after(30_000, 0), after(30_000, u64::MAX)], [30_000, 31_000]);
+        assert_eq!([after(700, 0), after(700, u64::MAX)], [700, 1_050]);
+        assert_eq!([after(0, 0), after(0, u64::MAX)], [0, 1_000]);
     }
 
     #[test]
@@ -71,6 +81,6 @@ mod tests {
         assert_eq!(Backoff::new(500, 10).next_ms(u64::MAX), 10);
         let mut endless = Backoff::new(u64::MAX, u64::MAX);
         assert_eq!([endless.next_ms(u64::MAX), endless.next_ms(u64::MAX)], [u64::MAX; 2]);
-        assert_eq!(endless.next_after_ms(1, u64::MAX), u64::MAX);
+        assert_eq!(endless.next_after_ms(u64::MAX, u64::MAX), u64::MAX);
     }
 }

@@ -49,8 +49,11 @@ pub struct DemoUser {
 pub struct Server {
     child: Option<Child>,
     pub ready: Ready,
-    folder: TempDir,
+    data_dir: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    /// Where `data_dir` is, unless the caller brought it.
+    _folder: Option<TempDir>,
 }
 
 impl Server {
@@ -62,9 +65,26 @@ impl Server {
     /// With more arguments for `posthorn dev`, which later starts keep.
     pub async fn start_with(arguments: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir().context("no temporary directory")?;
+        let data_dir = folder.path().join("data");
+        Self::spawn(data_dir, arguments, &[], Some(folder)).await
+    }
+
+    /// On a data directory of the caller's, and with a changed environment, which later starts keep.
+    pub async fn start_in(data_dir: &Path, environment: &[(&str, &str)]) -> Result<Self> {
+        Self::spawn(data_dir.to_owned(), &[], environment, None).await
+    }
+
+    async fn spawn(
+        data_dir: PathBuf,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        folder: Option<TempDir>,
+    ) -> Result<Self> {
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let (child, ready) = spawn(&folder.path().join("data"), "127.0.0.1:0", &arguments).await?;
-        Ok(Self { child: Some(child), ready, folder, arguments })
+        let owned = |&(key, value): &(&str, &str)| (key.to_owned(), value.to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
+        let (child, ready) = spawn(&data_dir, "127.0.0.1:0", &arguments, &environment).await?;
+        Ok(Self { child: Some(child), ready, data_dir, arguments, environment, _folder: folder })
     }
 
     /// `kill -9`, then waits until the process is gone. Nothing is written any more.
@@ -87,14 +107,14 @@ impl Server {
     /// Starts it again: same address, same data.
     pub async fn restart(&mut self) -> Result<()> {
         let addr = self.ready.http.strip_prefix("http://").context("no address")?.to_owned();
-        let (child, ready) = spawn(&self.data_dir(), &addr, &self.arguments).await?;
+        let (child, ready) = spawn(&self.data_dir, &addr, &self.arguments, &self.environment).await?;
         (self.child, self.ready) = (Some(child), ready);
         Ok(())
     }
 
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data_dir.clone()
     }
 
     /// Where the binary is: `POSTHORN_BIN`, or beside the running test. `cargo build -p posthorn` makes it.
@@ -112,11 +132,17 @@ impl Server {
     }
 }
 
-async fn spawn(data_dir: &Path, listen: &str, arguments: &[String]) -> Result<(Child, Ready)> {
+async fn spawn(
+    data_dir: &Path,
+    listen: &str,
+    arguments: &[String],
+    environment: &[(String, String)],
+) -> Result<(Child, Ready)> {
     let mut child = Command::new(Server::binary()?)
         .args(["dev", "--json", "--listen", listen, "--data-dir"])
         .arg(data_dir)
         .args(arguments)
+        .envs(environment.iter().map(|(key, value)| (key, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

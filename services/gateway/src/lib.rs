@@ -14,6 +14,8 @@ mod metrics;
 mod presence;
 pub mod sends;
 pub mod service;
+#[cfg(test)]
+mod wired;
 pub mod ws;
 
 pub use config::GatewayConfig;

@@ -6,6 +6,7 @@ mod commands;
 mod dev;
 mod page;
 mod replay;
+mod trust;
 
 use std::process::ExitCode;
 

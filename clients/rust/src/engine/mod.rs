@@ -12,6 +12,7 @@ use std::{
 };
 
 use posthorn_clock::{Instant, sleep_until};
+use posthorn_core::backoff::Backoff;
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::client::{ServerFrame, client_frame::Request};
 use tokio::{
@@ -26,7 +27,7 @@ use self::{
 };
 use crate::{
     ClientConfig, ClientDeps, ClientError, ConnectionState, Event, Outgoing, Reason, Saved, Sending, TokenError,
-    TokenReason, backoff,
+    TokenReason,
     client::{CallAnswer, Shared},
     outbox::Outbox,
     socket::Ended,
@@ -69,6 +70,7 @@ pub(crate) struct Engine {
     phase: Phase,
     timer: Pin<Box<Sleep>>,
     attempt: u32,
+    reconnects: Backoff,
     outbox: Outbox,
     timelines: Timelines,
     /// Requests without an answer, by their id on this connection.
@@ -104,8 +106,9 @@ impl Engine {
     ) -> Self {
         let saved = config.saved.clone().unwrap_or_default();
         let now = Instant::now();
+        let reconnects = Backoff::new(config.backoff_base_ms, config.backoff_cap_ms);
         Self {
-            outbox: Outbox::new(config.max_queued_sends, config.max_followed_sends),
+            outbox: Outbox::new(&config),
             timelines: Timelines::new(config.max_held_entries, config.max_fill_entries, saved.seen.into_iter()),
             synced: !saved.cursor.is_empty() || !config.sync,
             config,
@@ -115,6 +118,7 @@ impl Engine {
             phase: Phase::Waiting(now),
             timer: Box::pin(sleep_until(now)),
             attempt: 0,
+            reconnects,
             pending: HashMap::new(),
             waiting: VecDeque::new(),
             events: VecDeque::new(),
@@ -279,17 +283,17 @@ impl Engine {
 
     /// The connection is gone; comes back after a random delay, `asked_ms` at least.
     fn come_back(&mut self, reason: Reason, asked_ms: u64) {
-        if let Phase::Live(live) = &self.phase {
-            let stable = Duration::from_millis(self.config.stable_ms);
-            self.attempt = if live.since.elapsed() >= stable { 0 } else { self.attempt + 1 };
-        } else {
-            self.attempt += 1;
-        }
+        let stable = Duration::from_millis(self.config.stable_ms);
+        self.attempt = match &self.phase {
+            Phase::Live(live) if live.since.elapsed() >= stable => {
+                self.reconnects.reset();
+                0
+            }
+            _ => self.attempt + 1,
+        };
         self.forget_pending();
-        let clock = &self.deps.clock;
-        let (base, cap) = (self.config.backoff_base_ms, self.config.backoff_cap_ms);
-        let delay = backoff::delay(self.attempt, base, cap, asked_ms, |bound| clock.below(bound));
-        self.phase = Phase::Waiting(Instant::now() + delay);
+        let delay_ms = self.reconnects.next_after_ms(asked_ms, self.deps.clock.random());
+        self.phase = Phase::Waiting(Self::now_plus(delay_ms));
         self.state(ConnectionState::Connecting { attempt: self.attempt, reason: Some(reason) });
     }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use posthorn_clock::Instant;
+use posthorn_core::backoff::Backoff;
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::client::{
     ClientFrame, History, Send, Sync, SyncPage, Unit, WatchPresence, client_frame::Request, server_frame::Frame,
@@ -10,9 +11,7 @@ use posthorn_proto::client::{
 use tokio::sync::{oneshot, watch};
 
 use super::{Engine, Phase};
-use crate::{
-    ClientError, Event, Outgoing, SendState, Sending, backoff, client::CallAnswer, outbox::Queued, socket::Ended,
-};
+use crate::{ClientError, Event, Outgoing, SendState, Sending, client::CallAnswer, outbox::Queued, socket::Ended};
 
 /// Holes that are read at the same time.
 const MAX_FILLING: usize = 2;
@@ -203,11 +202,7 @@ impl Engine {
     }
 
     fn send_refused(&mut self, lane: &str, failure: Failure) {
-        let clock = &self.deps.clock;
-        let (base, cap, asked) = (self.config.backoff_base_ms, self.config.backoff_cap_ms, failure.retry_after_ms);
-        self.outbox.refused(lane, failure, Instant::now(), |tries| {
-            backoff::delay(tries, base, cap, asked, |bound| clock.below(bound))
-        });
+        self.outbox.refused(lane, failure, Instant::now(), self.deps.clock.random());
     }
 
     fn synced_page(&mut self, first: bool, page: SyncPage) {
@@ -270,10 +265,9 @@ impl Engine {
 
     /// The next read of our own waits as long as the server asks.
     fn pause(&mut self, failure: &Failure) {
-        let clock = &self.deps.clock;
-        let (base, cap) = (self.config.backoff_base_ms, self.config.backoff_cap_ms);
-        let delay = backoff::delay(0, base, cap, failure.retry_after_ms, |bound| clock.below(bound));
-        self.read_after = Some(Instant::now() + delay);
+        let mut first = Backoff::new(self.config.backoff_base_ms, self.config.backoff_cap_ms);
+        let delay_ms = first.next_after_ms(failure.retry_after_ms, self.deps.clock.random());
+        self.read_after = Some(Self::now_plus(delay_ms));
     }
 
     pub(super) fn answer_due(&self) -> Option<Instant> {

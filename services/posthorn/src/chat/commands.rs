@@ -27,6 +27,9 @@ pub enum Input {
     Wrong(String),
 }
 
+/// Of `posthorn chat --help`.
+pub const AFTER_HELP: &str = "Type a message and press Enter, or /help for the commands.";
+
 pub const HELP: &str = "\
   TEXT                     send to the open conversation
   /me TEXT                 send as an action
@@ -40,7 +43,15 @@ pub const HELP: &str = "\
   /presence USER...        watch who is online
   /wait SECONDS            only receive for a while (for scripts)
   /help  /quit
-  A line that begins with // is sent with one / less.
+  A line that begins with // is sent with one / less. Times are UTC.
+";
+
+/// What a terminal has besides.
+pub const KEYS: &str = "\
+  Ctrl-C                   clear the line; on an empty one, leave
+  Ctrl-D                   leave
+  Up, Down                 bring earlier lines back
+  Ctrl-A -E -U -K -W -L    begin, end; erase to the begin, to the end, a word; draw anew
 ";
 
 /// Messages that `/history` shows when nothing else is asked, and at most.

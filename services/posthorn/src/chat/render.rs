@@ -5,9 +5,16 @@ use posthorn_client::{
     proto::{Conversation, Entry, Kind, Status, Style},
 };
 
-/// Control characters would move the cursor or worse.
+/// Control characters would move the cursor or worse; those of bidirectional text (Unicode UAX 9) would
+/// turn the rest of the line around.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let harmful = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Further lines stand below the first, moved in: none can be taken for the message of somebody else.
+fn lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n        ")
 }
 
 /// `HH:MM` in UTC.
@@ -20,7 +27,7 @@ pub fn entry(entry: &Entry) -> String {
     let (at, author) = (time(entry.time_ms), &entry.author);
     let body = entry.body.as_ref();
     let about = body.and_then(|b| b.member.as_ref()).map_or("", |m| m.user.as_str());
-    let text = body.map(|b| plain(&b.text));
+    let text = body.map(|b| lines(&b.text));
     match (entry.kind(), text) {
         (Kind::Message, Some(text)) if body.is_some_and(|b| b.style() == Style::Action) => {
             format!("[{at}] * {author} {text}")
@@ -41,6 +48,8 @@ pub fn listed(conversation: &Conversation) -> String {
     let c = conversation;
     let name = if !c.peer.is_empty() { format!("with {}", c.peer) } else { plain(&c.title) };
     let preview = c.preview.as_ref().map(|preview| format!("  {}", entry(preview))).unwrap_or_default();
+    // A line each.
+    let preview = preview.lines().next().unwrap_or_default();
     format!("{}  {name}  {} members, {} unread{preview}", c.conversation, c.member_count, c.unread)
 }
 
@@ -53,21 +62,19 @@ fn reason(reason: &Reason) -> String {
     }
 }
 
-/// A line for an event, if it needs one. `open`: only its entries come without their conversation.
-pub fn event(event: &Event, open: &str) -> Vec<String> {
+/// Why there is no connection, again or still.
+pub fn not_connected(why: &Reason, was_online: bool) -> String {
+    let what = if was_online { "connection lost" } else { "no connection" };
+    format!("-- {what} ({}), trying again", reason(why))
+}
+
+/// A line for an event other than entries, if it needs one.
+pub fn event(event: &Event) -> Vec<String> {
     match event {
         Event::State(ConnectionState::Connected { resumed, .. }) => {
             vec![if *resumed { "-- connected again".into() } else { "-- connected".into() }]
         }
-        Event::State(ConnectionState::Connecting { reason: Some(why), .. }) => {
-            vec![format!("-- connection lost ({}), trying again", reason(why))]
-        }
-        Event::State(ConnectionState::Connecting { .. }) => Vec::new(),
         Event::State(ConnectionState::Disconnected { reason: why }) => vec![format!("-- ended: {}", reason(why))],
-        Event::Entries { conversation, entries } => {
-            let prefix = if **conversation == *open { String::new() } else { format!("{conversation} ") };
-            entries.iter().map(|e| format!("{prefix}{}", entry(e))).collect()
-        }
         Event::Gap { gap: Gap::Hidden, .. } => Vec::new(),
         Event::Gap { conversation, from, to, .. } => vec![format!("{conversation} -- {from} to {to} are not shown")],
         Event::Reset { .. } => vec!["-- the server was restored from a backup".into()],
@@ -130,11 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn only_other_conversations_are_named() {
-        let of = |open: &str| {
-            let entries = vec![Entry { kind: Kind::System.into(), body: Some(Body::default()), ..Entry::default() }];
-            event(&Event::Entries { conversation: "lobby".into(), entries }, open)
-        };
-        assert_eq!((of("lobby"), of("x")), (vec!["[00:00] -- ".to_owned()], vec!["lobby [00:00] -- ".to_owned()]));
+    fn further_lines_are_moved_in() {
+        let body = Body { text: "one\n[09:15] <ben> two\u{202e}".into(), ..Body::default() };
+        let said = Entry { kind: Kind::Message.into(), author: "ada".into(), body: Some(body), ..Entry::default() };
+        assert_eq!(entry(&said), "[00:00] <ada> one\n        [09:15] <ben> two\u{fffd}");
+        let known = Conversation { conversation: "lobby".into(), preview: Some(said), ..Conversation::default() };
+        assert_eq!(listed(&known), "lobby    0 members, 0 unread  [00:00] <ada> one");
     }
 }

@@ -6,17 +6,24 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use clap::Args;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt, Limited};
+use posthorn_client::http::{Body, Http};
 use tokio::{
     fs::File,
     io::{AsyncWriteExt, BufWriter},
 };
 
-use crate::dev::keys::Keys;
+use crate::{dev::keys::Keys, trust::TrustArgs};
+
+/// Of an answer that is no backup, what is shown, bytes.
+const MAX_REFUSAL_BYTES: usize = 4096;
 
 #[derive(Args)]
 pub struct BackupArgs {
-    /// The server, http://HOST:PORT
+    /// The server, http://HOST:PORT or https://HOST
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7200")]
     url: String,
     /// The operator's key [default: the one in --data-dir]
@@ -28,6 +35,8 @@ pub struct BackupArgs {
     /// The file to write; it must not exist
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 pub async fn run(args: BackupArgs) -> Result<ExitCode> {
@@ -42,11 +51,15 @@ pub async fn run(args: BackupArgs) -> Result<ExitCode> {
         bail!("{} is there already", args.out.display());
     }
     let url = format!("{}/admin/backup", args.url.trim_end_matches('/'));
-    let reached = reqwest::Client::new().get(&url).bearer_auth(key).send().await;
+    let request = Request::get(&url).header(header::AUTHORIZATION, format!("Bearer {key}")).body(Bytes::new().into());
+    let reached =
+        Http::new(args.trust.connector()?).send(request.with_context(|| format!("{url} is no address"))?).await;
     let mut response = reached.with_context(|| format!("cannot reach {url}"))?;
     if !response.status().is_success() {
         let status = response.status();
-        bail!("{url} answered {status}: {}", response.text().await.unwrap_or_default());
+        let said = Limited::new(response.into_body(), MAX_REFUSAL_BYTES).collect().await;
+        let said = said.map(|said| said.to_bytes()).unwrap_or_default();
+        bail!("{url} answered {status}: {}", String::from_utf8_lossy(&said));
     }
     // Under another name until it is whole: a file of the right name is a backup that can be restored.
     let part = args.out.with_extension("part");
@@ -60,12 +73,14 @@ pub async fn run(args: BackupArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn save(response: &mut reqwest::Response, part: &Path) -> Result<u64> {
+async fn save(response: &mut Response<Body>, part: &Path) -> Result<u64> {
     let about = || format!("cannot write {}", part.display());
     let mut file = BufWriter::new(File::create(part).await.with_context(about)?);
     let mut bytes = 0;
-    while let Some(chunk) = response.chunk().await.context("the server broke off: the backup is not whole")? {
-        file.write_all(&chunk).await.with_context(about)?;
+    while let Some(frame) = response.body_mut().frame().await {
+        let frame = frame.context("the server broke off: the backup is not whole")?;
+        let Some(chunk) = frame.data_ref() else { continue };
+        file.write_all(chunk).await.with_context(about)?;
         bytes += chunk.len() as u64;
     }
     file.flush().await.with_context(about)?;

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, bail};
 use futures_util::{StreamExt, stream};
 use posthorn_client::{
-    Client, ClientConfig, ClientDeps, Saved, Sink, TcpConnector, TokenError, TokenReason, TokenSource,
+    Client, ClientConfig, ClientDeps, Connector, Saved, Sink, TokenError, TokenReason, TokenSource,
     backend::{Backend, BackendError},
 };
 use posthorn_clock::{Clock, sleep};
@@ -67,6 +67,7 @@ impl TokenSource for Tokens {
 
 pub struct Launch<'a> {
     pub backend: &'a Backend,
+    pub connector: Arc<dyn Connector>,
     pub url: &'a str,
     pub device: &'a str,
     pub clock: &'a Clock,
@@ -173,7 +174,7 @@ fn start(launch: &Launch<'_>, number: usize, person: &Person, slots: Arc<Semapho
     let deps = ClientDeps {
         clock: launch.clock.clone(),
         tasks: launch.tasks.clone(),
-        connector: Arc::new(TcpConnector),
+        connector: Arc::clone(&launch.connector),
         tokens: Arc::new(tokens),
         sink: Sink::Observer(watcher.clone()),
     };

@@ -35,6 +35,7 @@ use self::{
     report::{FileReport, Report},
     run_state::RunState,
 };
+use crate::trust::TrustArgs;
 
 /// Files of one run; each is in flight at the same time.
 const MAX_FILES: usize = 10_000;
@@ -44,7 +45,7 @@ const HTTP_TIMEOUT_S: u64 = 20;
 /// Replay chat logs over real connections and check what everybody received
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
-    /// WebSocket address of the server; the HTTP address follows from it
+    /// WebSocket address of the server, ws:// or wss://; the HTTP address follows from it
     #[arg(long, env = "POSTHORN_URL", default_value = "ws://127.0.0.1:7200/v1/ws")]
     url: String,
     /// API key of the tenant
@@ -68,6 +69,8 @@ pub struct ReplayArgs {
     /// End the run when nothing succeeded for so many seconds
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     give_up_after_s: u64,
+    #[command(flatten)]
+    trust: TrustArgs,
     #[arg(required = true)]
     files: Vec<PathBuf>,
 }
@@ -212,11 +215,23 @@ async fn work(
     report: &mut Report,
 ) -> Result<()> {
     let base = Backend::base_of(&args.url)?;
-    let backend = Backend::new(&base, &args.admin_key, Duration::from_secs(HTTP_TIMEOUT_S))?;
+    let connector = args.trust.connector()?;
+    let timeout = Duration::from_secs(HTTP_TIMEOUT_S);
+    let backend = Backend::over(Arc::clone(&connector), &base, &args.admin_key, timeout)?;
     let ledger = &prepared.ledger;
     let device = format!("replay-{:012x}", prepared.state.run);
     let resumed = prepared.resumed;
-    let launch = Launch { backend: &backend, url: &args.url, device: &device, clock, tasks, ledger, patience, resumed };
+    let launch = Launch {
+        backend: &backend,
+        connector,
+        url: &args.url,
+        device: &device,
+        clock,
+        tasks,
+        ledger,
+        patience,
+        resumed,
+    };
     let fleet = Arc::new(Fleet::launch(&launch, &prepared.people).await?);
     report.connect_seconds = seconds(ledger.elapsed());
 

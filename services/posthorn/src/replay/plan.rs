@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::{
     lines::{Line, lines, parse},
     people::{Nicks, user_of},
@@ -35,7 +37,7 @@ pub enum Step {
 }
 
 /// How many lines of each form.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub lines: u64,
     pub messages: u64,

@@ -4,7 +4,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use serde::Serialize;
 
-use super::{ledger::Ledger, plan::Plan};
+use super::{
+    ledger::Ledger,
+    plan::{Counts, Plan},
+};
 
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
@@ -38,33 +41,14 @@ pub struct Report {
 pub struct FileReport {
     pub path: String,
     pub conversation: String,
-    pub lines: u64,
-    pub messages: u64,
-    pub actions: u64,
-    pub joins: u64,
-    pub leaves: u64,
-    pub renames: u64,
-    pub system: u64,
-    pub blank: u64,
+    #[serde(flatten)]
+    pub counts: Counts,
     pub head_seq: u64,
 }
 
 impl FileReport {
     pub fn new(path: &str, conversation: &str, plan: &Plan, head_seq: u64) -> Self {
-        let c = plan.counts;
-        Self {
-            path: path.to_owned(),
-            conversation: conversation.to_owned(),
-            lines: c.lines,
-            messages: c.messages,
-            actions: c.actions,
-            joins: c.joins,
-            leaves: c.leaves,
-            renames: c.renames,
-            system: c.system,
-            blank: c.blank,
-            head_seq,
-        }
+        Self { path: path.to_owned(), conversation: conversation.to_owned(), counts: plan.counts, head_seq }
     }
 }
 
@@ -107,7 +91,7 @@ impl Report {
         for file in &self.files {
             text.push_str(&format!(
                 "{:>18}  {} lines, log up to {}: {} ({})\n",
-                "file", file.lines, file.head_seq, file.path, file.conversation
+                "file", file.counts.lines, file.head_seq, file.path, file.conversation
             ));
         }
         let verdict = match (&self.error, self.clean()) {
@@ -122,6 +106,14 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_tells_its_counts_beside_its_name() {
+        let report = FileReport::new("log.txt", "lobby", &Plan::of(b"<ada> a\n\n* ada b\n"), 4);
+        let expect = "{\"path\":\"log.txt\",\"conversation\":\"lobby\",\"lines\":3,\"messages\":1,\"actions\":1,\"joins\":0,\
+             \"leaves\":0,\"renames\":0,\"system\":0,\"blank\":1,\"head_seq\":4}";
+        assert_eq!(serde_json::to_string(&report).unwrap(), expect);
+    }
 
     #[test]
     fn one_fault_of_any_kind_is_not_clean() {

@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::conversations::ConversationPath;
-use crate::http::{
-    Api,
-    auth::Tenant,
-    extract::{Json, Path, Query},
-    problem::Problem,
-    types::{ConversationRef, Membership, Role, UserRef},
+use crate::{
+    conversations::change,
+    http::{
+        Api,
+        auth::Tenant,
+        extract::{Json, Path, Query},
+        problem::Problem,
+        types::{ConversationRef, Membership, Role, UserRef},
+    },
 };
 
 const DEFAULT_LIMIT: u32 = 100;
@@ -101,10 +104,9 @@ pub async fn add_members(
     Path(path): Path<ConversationPath>,
     Json(new): Json<NewMembers>,
 ) -> Result<axum::Json<MembersChanged>, Problem> {
-    let members = Membership::distinct(&new.members).into_iter();
-    let changes =
-        members.map(|member| MemberChange { op: Op::Add.into(), role: member.role, user: member.user }).collect();
-    change(&api, &tenant, path.conversation, changes).await
+    let members = Membership::distinct(&new.members);
+    let additions = members.iter().map(|member| change(Op::Add, &member.user, member.role())).collect();
+    changed(&api, &tenant, path.conversation, additions).await
 }
 
 /// List members
@@ -147,9 +149,8 @@ pub async fn set_role(
     Path(path): Path<MemberPath>,
     Json(new): Json<NewRole>,
 ) -> Result<axum::Json<MembersChanged>, Problem> {
-    let role = client::Role::from(new.role).into();
-    let changes = vec![MemberChange { op: Op::Role.into(), user: path.user.0, role }];
-    change(&api, &tenant, path.conversation, changes).await
+    let role = change(Op::Role, &path.user.0, new.role.into());
+    changed(&api, &tenant, path.conversation, vec![role]).await
 }
 
 /// Remove a member
@@ -161,11 +162,12 @@ pub async fn remove_member(
     Extension(tenant): Extension<Tenant>,
     Path(path): Path<MemberPath>,
 ) -> Result<axum::Json<MembersChanged>, Problem> {
-    let changes = vec![MemberChange { op: Op::Remove.into(), user: path.user.0, role: 0 }];
-    change(&api, &tenant, path.conversation, changes).await
+    let removal = change(Op::Remove, &path.user.0, client::Role::Unspecified);
+    changed(&api, &tenant, path.conversation, vec![removal]).await
 }
 
-async fn change(
+/// Makes the changes, and answers.
+async fn changed(
     api: &Api,
     tenant: &Tenant,
     conversation: ConversationRef,

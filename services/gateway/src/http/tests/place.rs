@@ -1,38 +1,27 @@
-//! All services on the memory drivers, linked locally, with the router on top.
-
-use std::sync::Arc;
+//! The router over the wired services, with keys for it.
 
 use axum::{Router, body::Body};
 use http::{HeaderMap, HeaderName, Method, Request, Response, header};
 use http_body_util::BodyExt;
-use posthorn_bus::{Bus, memory::MemoryBus};
-use posthorn_clock::Clock;
 use posthorn_errors::Failure;
-use posthorn_presence::memory::MemoryPresence;
 use posthorn_proto::internal::{
     AuthenticateReply, AuthenticateRequest, ConnectRequest, CreateApiKeyRequest, CreateTenantRequest, KeyScope,
     ListRecordsRequest, Table,
 };
-use posthorn_routing::{InstanceDeps, RoutingConfig, RoutingInstance};
-use posthorn_rpc::{Link, Rpc, RpcConfig, SessionClient};
-use posthorn_session::{SessionConfig, SessionDeps, SessionService};
-use posthorn_storage::{StorageDeps, StorageService};
-use posthorn_store::memory::MemoryStore;
-use posthorn_tasks::Tasks;
-use posthorn_telemetry::Metrics;
+use posthorn_rpc::SessionClient;
 use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::{
-    Gateway, GatewayConfig, GatewayDeps,
+    GatewayConfig,
     http::{
         Api, HttpConfig, assembled,
         idempotency::row::{Keyed, Row, State},
     },
+    wired::Wired,
 };
 
 pub const TENANT: &str = "demo";
-const NOW_MS: u64 = 1_790_000_000_000;
 
 pub struct Place {
     pub api: Api,
@@ -41,8 +30,7 @@ pub struct Place {
     /// Of another tenant.
     pub other_key: String,
     pub operator_key: String,
-    late: Link,
-    session: Link,
+    wired: Wired,
 }
 
 /// What came back.
@@ -82,60 +70,23 @@ impl Place {
         place
     }
 
-    /// The gateway's link to the session service leads nowhere until [`Place::bind_session`].
+    /// See [`Wired::without_session`].
     pub async fn without_session() -> Self {
         Self::start(HttpConfig::default()).await
     }
 
     pub fn bind_session(&self) {
-        assert!(self.late.bind(self.session.clone()));
+        self.wired.bind_session();
     }
 
     async fn start(http: HttpConfig) -> Self {
-        let (metrics, tasks, clock) = (Metrics::default(), Tasks::new(), Clock::simulated(7, NOW_MS));
-        let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
-        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::default());
-        let local = |name, routes| Link::local(&rpc, name, rpc.guard(name, routes));
-
-        let store = MemoryStore::new(clock.clone());
-        let storage = StorageService::new(StorageDeps { store, feed: None });
-        let storage = local("storage", posthorn_storage::grpc::routes(storage));
-        let session = session(&storage, &bus, &clock, &metrics, &tasks).await;
-        let session = local("session", posthorn_session::grpc::routes(session));
-        let peers = Link::not_yet();
-        let routing = RoutingInstance::start(InstanceDeps {
-            config: RoutingConfig::default(),
-            storage: storage.storage(),
-            session: session.session(),
-            peers: peers.routing(),
-            bus: bus.clone(),
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-            tasks: tasks.clone(),
-            address: "local".to_owned(),
-            alone: true,
-        });
-        let routing = local("routing", posthorn_routing::grpc::routes(routing.await.unwrap()));
-        assert!(peers.bind(routing.clone()));
-
-        let late = Link::not_yet();
-        let gateway = Gateway::new(GatewayDeps {
-            config: GatewayConfig { http, ..GatewayConfig::default() },
-            routing: routing.routing(),
-            session: late.session(),
-            storage: storage.storage(),
-            bus,
-            clock,
-            metrics,
-            tasks,
-        });
-        gateway.when_subscribed().await;
-        let mut client = session.session();
+        let wired = Wired::without_session(GatewayConfig { http, ..GatewayConfig::default() }).await;
+        let mut client = wired.session.session();
         let tenant_key = tenant(&mut client, TENANT).await;
         let other_key = tenant(&mut client, "other").await;
         let operator_key = key(&mut client, "", KeyScope::Operator).await;
-        let api = Api::new(gateway);
-        Self { router: assembled(&api), api, tenant_key, other_key, operator_key, late, session }
+        let api = Api::new(wired.gateway.clone());
+        Self { router: assembled(&api), api, tenant_key, other_key, operator_key, wired }
     }
 
     pub async fn send(
@@ -178,7 +129,7 @@ impl Place {
 
     pub async fn authenticate(&self, token: &str) -> Result<AuthenticateReply, Failure> {
         let request = AuthenticateRequest { token: token.to_owned(), resume_token: String::new() };
-        let reply = self.session.session().authenticate(request).await;
+        let reply = self.wired.session.session().authenticate(request).await;
         reply.map(tonic::Response::into_inner).map_err(|status| posthorn_errors::failure_of(&status))
     }
 
@@ -220,24 +171,4 @@ async fn tenant(client: &mut SessionClient, name: &str) -> String {
 async fn key(client: &mut SessionClient, tenant: &str, scope: KeyScope) -> String {
     let request = CreateApiKeyRequest { tenant: tenant.to_owned(), scope: scope.into() };
     client.create_api_key(request).await.unwrap().into_inner().key
-}
-
-async fn session(
-    storage: &Link,
-    bus: &Arc<dyn Bus>,
-    clock: &Clock,
-    metrics: &Metrics,
-    tasks: &Tasks,
-) -> Arc<SessionService> {
-    let session = SessionService::new(SessionDeps {
-        config: SessionConfig::default(),
-        storage: storage.storage(),
-        presence: Arc::new(MemoryPresence::default()),
-        bus: bus.clone(),
-        clock: clock.clone(),
-        metrics: metrics.clone(),
-        tasks: tasks.clone(),
-    });
-    session.load().await.unwrap();
-    session
 }

@@ -1,24 +1,15 @@
-//! A gateway over the real services on the memory drivers: what people do, frame by frame.
+//! What people do through the wired services, frame by frame.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use posthorn_bus::memory::MemoryBus;
-use posthorn_clock::Clock;
-use posthorn_presence::memory::MemoryPresence;
 use posthorn_proto::{
     client::{Entry, HistoryPage, Kind, SyncPage},
     internal::{AddSigningKeyRequest, CreateTenantRequest, MintTokenRequest, RemoveSigningKeyRequest, RevokeRequest},
 };
-use posthorn_routing::{InstanceDeps, RoutingConfig, RoutingInstance};
-use posthorn_rpc::{Link, Rpc, RpcConfig, SessionClient};
-use posthorn_session::{SessionConfig, SessionDeps, SessionService};
-use posthorn_storage::{StorageDeps, StorageService};
-use posthorn_store::memory::MemoryStore;
-use posthorn_tasks::Tasks;
-use posthorn_telemetry::Metrics;
+use posthorn_rpc::SessionClient;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{GatewayConfig, GatewayDeps};
+use crate::{GatewayConfig, wired::Wired};
 
 struct Place {
     gateway: Arc<Gateway>,
@@ -27,51 +18,10 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let (metrics, tasks, clock) = (Metrics::default(), Tasks::new(), Clock::simulated(7, 1_790_000_000_000));
-        let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
-        let local = |name, routes| Link::local(&rpc, name, rpc.guard(name, routes));
-        let bus = MemoryBus::new();
-        let storage = StorageService::new(StorageDeps { store: MemoryStore::new(clock.clone()), feed: None });
-        let storage = local("storage", posthorn_storage::grpc::routes(storage));
-        let session = SessionService::new(SessionDeps {
-            config: SessionConfig::default(),
-            storage: storage.storage(),
-            presence: Arc::new(MemoryPresence::default()),
-            bus: bus.clone(),
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-            tasks: tasks.clone(),
-        });
-        session.load().await.unwrap();
-        let session = local("session", posthorn_session::grpc::routes(session));
-        let peers = Link::not_yet();
-        let routing = RoutingInstance::start(InstanceDeps {
-            config: RoutingConfig::default(),
-            storage: storage.storage(),
-            session: session.session(),
-            peers: peers.routing(),
-            bus: bus.clone(),
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-            tasks: tasks.clone(),
-            address: "local".to_owned(),
-            alone: true,
-        });
-        let routing = local("routing", posthorn_routing::grpc::routes(routing.await.unwrap()));
-        assert!(peers.bind(routing.clone()));
-        let mut client = session.session();
-        client.create_tenant(CreateTenantRequest { tenant: "t".into() }).await.unwrap();
-        let gateway = Gateway::new(GatewayDeps {
-            config: GatewayConfig::default(),
-            routing: routing.routing(),
-            session: session.session(),
-            storage: storage.storage(),
-            bus,
-            clock,
-            metrics,
-            tasks,
-        });
-        Self { gateway, session: client }
+        let Wired { gateway, session, .. } = Wired::start(GatewayConfig::default()).await;
+        let mut session = session.session();
+        session.create_tenant(CreateTenantRequest { tenant: "t".into() }).await.unwrap();
+        Self { gateway, session }
     }
 
     async fn token(&self, user: &str) -> String {
