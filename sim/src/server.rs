@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use posthorn_clock::Clock;
-use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Topology};
+use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Roles, Topology};
 use posthorn_proto::{
     client::{Membership, Role},
     internal::{Caller, CreateRequest, CreateTenantRequest, MintTokenRequest},

@@ -71,7 +71,10 @@ async fn a_tick_shows_in_the_sync_after_a_restart() {
         world.restart().await;
         let page = world.sync("ann", &cursor).await;
         assert_eq!(reads_of(&page.conversations, "ben"), [("read".to_owned(), seq)], "settles: {settles}");
+        // What is loaded while it is asked for comes once more.
         let again = world.sync("ann", &page.cursor).await;
+        assert!(again.conversations.iter().all(|c| c.conversation == "read"), "{:?}", again.conversations);
+        let again = world.sync("ann", &again.cursor).await;
         assert_eq!(reads_of(&again.conversations, "ben"), []);
         // What was named is not any more.
         settled(&world, u64::from(!settles)).await;

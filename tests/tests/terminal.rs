@@ -129,9 +129,12 @@ fn resize(terminal: impl AsFd, columns: u16) -> Result<()> {
     Ok(tcsetwinsize(terminal, Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })?)
 }
 
-/// Without the time at their beginning.
+/// What people said, without the time.
 fn said(rows: &[String]) -> Vec<&str> {
-    rows.iter().filter_map(|row| row.split_once("] ").map(|(_, said)| said)).collect()
+    rows.iter()
+        .filter_map(|row| row.split_once("] ").map(|(_, said)| said))
+        .filter(|said| said.starts_with('<'))
+        .collect()
 }
 
 async fn ben(server: &Server) -> Result<Raw> {

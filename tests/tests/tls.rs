@@ -135,12 +135,12 @@ async fn the_sdk_talks_under_tls_to_a_server_whose_authority_it_is_given() -> Re
     let proxy = Proxy::start(&server, authority.acceptor("127.0.0.1")?, &tasks).await?;
     let backend = Backend::over(authority.trusted()?, &proxy.http, &server.ready.admin_key, WAIT)?;
     backend.create_user("ann", "Ann").await?;
-    backend.create_conversation("lobby", "Lobby", &["ann"]).await?;
+    backend.create_conversation("hall", "Hall", &["ann"]).await?;
     let token = backend.mint_token("ann", "phone", 600, "").await?.token;
     let (ann, mut events) = client(&proxy.ws, &token, authority.trusted()?, &tasks);
     let text = "x".repeat(50_000);
     let sent = timeout(WAIT, async {
-        ann.send(Outgoing::text("lobby", text.as_str())).await?.stored().await.map_err(anyhow::Error::from)
+        ann.send(Outgoing::text("hall", text.as_str())).await?.stored().await.map_err(anyhow::Error::from)
     });
     let sent = sent.await??;
     let heard = async {
@@ -156,7 +156,7 @@ async fn the_sdk_talks_under_tls_to_a_server_whose_authority_it_is_given() -> Re
         false
     };
     ensure!(timeout(WAIT, heard).await?, "ann did not hear herself");
-    ensure!(backend.entries("lobby", 1, 10).await?.entries[0].text.as_ref() == Some(&text));
+    ensure!(backend.entries("hall", 1, 10).await?.entries[0].text.as_ref() == Some(&text));
     ann.close().await;
     drop(ann);
     ended(tasks).await?;

@@ -7,7 +7,7 @@ use posthorn_clock::{Clock, sleep, timeout};
 use posthorn_core::MessageId;
 use posthorn_errors::{Code, Failure};
 use posthorn_gateway::conversations::change;
-use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Topology};
+use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Roles, Topology};
 use posthorn_proto::{
     client::{self, History, HistoryPage, SyncPage, Unit},
     internal::{AppendItem, Caller, MarkReply, MarkRequest, SyncRequest, member_change::Op},
@@ -31,10 +31,6 @@ fn caller(user: Option<&str>) -> Caller {
 }
 
 impl World {
-    pub async fn start() -> Self {
-        Self::start_with(NodeConfig::default()).await
-    }
-
     pub async fn start_with(config: NodeConfig) -> Self {
         let clock = Clock::system();
         let (engines, metrics) = (Engines::memory(&clock), Metrics::default());
@@ -122,7 +118,12 @@ impl World {
             members: members.iter().map(membership).collect(),
             ..Default::default()
         };
-        self.node().gateway().create_conversation(&caller(None), request).await.map(|created| created.seq)
+        self.node()
+            .gateway()
+            .expect("it runs all services")
+            .create_conversation(&caller(None), request)
+            .await
+            .map(|created| created.seq)
     }
 
     pub async fn send(
@@ -144,7 +145,12 @@ impl World {
             body: body.encode_to_vec().into(),
             ..Default::default()
         };
-        let answers = self.node().gateway().append(&caller(Some(user)), conversation, "", vec![item]).await?;
+        let answers = self
+            .node()
+            .gateway()
+            .expect("it runs all services")
+            .append(&caller(Some(user)), conversation, "", vec![item])
+            .await?;
         answers.into_iter().next().expect("one answer")
     }
 
@@ -157,7 +163,12 @@ impl World {
         role: client::Role,
     ) -> Result<u64, Failure> {
         let changes = vec![change(op, user, role)];
-        self.node().gateway().change_members(&caller(by), conversation, changes).await.map(|changed| changed.seq)
+        self.node()
+            .gateway()
+            .expect("it runs all services")
+            .change_members(&caller(by), conversation, changes)
+            .await
+            .map(|changed| changed.seq)
     }
 
     pub async fn add(
@@ -209,6 +220,6 @@ impl World {
             unit: if messages { Unit::Messages } else { Unit::Entries }.into(),
             ..Default::default()
         };
-        self.node().gateway().history(&caller(Some(user)), request).await
+        self.node().gateway().expect("it runs all services").history(&caller(Some(user)), request).await
     }
 }

@@ -10,8 +10,8 @@ pub mod queue;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use nudges::Nudges;
 pub use metrics::{BusMetrics, Dropped};
+pub use nudges::Nudges;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {

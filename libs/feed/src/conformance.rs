@@ -48,7 +48,8 @@ impl<S: Store> Writer for StoreWriter<S> {
         let (instance, feed) = (instance(), rows.clone());
         let head = Head { seq: rows.last().map_or(0, |row| row.seq), ..Head::default() };
         let (key, members) = (key.clone(), Vec::new());
-        let append = Append { key: key.clone(), instance, rows, head: head.clone(), members, effects: false, note: Some(1) };
+        let append =
+            Append { key: key.clone(), instance, rows, head: head.clone(), members, effects: false, note: Some(1) };
         // What the driver left to settle is settled.
         if !self.store.append(append).await.expect("appends") {
             let (fed_seq, members) = (head.seq, Vec::new());

@@ -20,7 +20,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{Clients, Engines, Node, NodeConfig, NodeParts, Topology};
+use crate::{Clients, Engines, Node, NodeConfig, NodeParts, Roles, Topology};
 
 const LIMIT: Duration = Duration::from_secs(30);
 

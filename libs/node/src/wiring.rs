@@ -10,9 +10,7 @@ use posthorn_gateway::{Gateway, GatewayDeps};
 use posthorn_presence::{Presence, memory::MemoryPresence};
 use posthorn_push::{LogProvider, PushDeps, PushService};
 use posthorn_routing::{InstanceDeps, RoutingInstance};
-use posthorn_rpc::{
-    Link, NUDGE_SUBJECT, RoutingClient, Rpc, SessionClient, ShardMap, StorageClient, serve, together,
-};
+use posthorn_rpc::{Link, NUDGE_SUBJECT, RoutingClient, Rpc, SessionClient, ShardMap, StorageClient, serve, together};
 use posthorn_session::{SessionDeps, SessionService};
 use posthorn_storage::{StorageDeps, StorageService};
 use posthorn_store::{FeedTable, Store, embedded::EmbeddedStore, memory::MemoryStore};
@@ -21,10 +19,7 @@ use posthorn_telemetry::Metrics;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 
-use crate::{
-    NodeConfig, NodeParts, StartError,
-    roles::Role,
-};
+use crate::{NodeConfig, NodeParts, StartError, roles::Role};
 
 /// For the tasks of a start that failed.
 const ABANDON: Duration = Duration::from_secs(5);
@@ -184,7 +179,8 @@ impl Wiring<'_> {
         }
         if let Some(listener) = grpc {
             let tasks = self.part("grpc");
-            self.serve(listener, "services", together(std::mem::take(&mut self.served)), &tasks);
+            let routes = together(std::mem::take(&mut self.served));
+            self.serve(listener, "services", routes, &tasks);
         }
         Ok((local, clients))
     }

@@ -95,8 +95,7 @@ impl<T> Endpoints<T> {
         (size, ejected): (Gauge, Gauge),
         connect: impl Fn(&str) -> Option<T> + Send + Sync + 'static,
     ) -> Self {
-        let endpoints =
-            Self { addresses, connect: Box::new(connect), known: RwLock::default(), clock, size, ejected };
+        let endpoints = Self { addresses, connect: Box::new(connect), known: RwLock::default(), clock, size, ejected };
         endpoints.replace(endpoints.fixed());
         endpoints
     }

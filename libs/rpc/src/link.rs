@@ -21,10 +21,11 @@ use tonic::{
 use tower::{Service, ServiceExt};
 
 use crate::{
-    Address, MAX_MESSAGE_BYTES, RoutingClient, Rpc, RpcConfig, SessionClient,
-    balanced::Endpoints, StorageClient, context, deadline,
-    routed::Instance,
+    Address, MAX_MESSAGE_BYTES, RoutingClient, Rpc, RpcConfig, SessionClient, StorageClient,
+    balanced::Endpoints,
+    context, deadline,
     metrics::{Durations, code_of, code_of_status, method_of},
+    routed::Instance,
     trace::{self, TraceContext},
 };
 
@@ -88,9 +89,7 @@ impl Link {
     /// To any of the processes at these addresses: the less busy of two that answer. What another process
     /// may be asked as well, after one did not answer, is asked there.
     pub fn any(rpc: &Rpc, service: &'static str, addresses: &[String]) -> Result<Self, LinkError> {
-        let parse = |text: &String| {
-            Address::parse(text).map_err(|why| LinkError { address: text.clone(), why })
-        };
+        let parse = |text: &String| Address::parse(text).map_err(|why| LinkError { address: text.clone(), why });
         let addresses = addresses.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         if addresses.is_empty() {
             return Err(LinkError { address: String::new(), why: format!("no address of {service} is configured") });

@@ -80,7 +80,15 @@ pub(crate) fn rows(chain: Chain, seqs: std::ops::RangeInclusive<u64>, number: (u
 pub(crate) fn append(key: &ConversationKey, instance: &InstanceId, rows: Vec<Row>) -> Append {
     let last = rows.last().expect("rows");
     let head = Head { seq: last.seq, chain: last.chain.clone(), ordinal: last.seq, ..Head::default() };
-    Append { key: key.clone(), instance: instance.clone(), rows, head, members: Vec::new(), effects: false, note: Some(1) }
+    Append {
+        key: key.clone(),
+        instance: instance.clone(),
+        rows,
+        head,
+        members: Vec::new(),
+        effects: false,
+        note: Some(1),
+    }
 }
 
 /// An instance that owns the shards of `keys`, and the epoch of the last of them.

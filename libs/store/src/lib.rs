@@ -21,7 +21,9 @@ use posthorn_proto::internal::{Head, MemberRecord, RegisterRecord, Row};
 pub use error::StoreError;
 pub use feed::{FEED_PARTITIONS, FeedTable, feed_partition};
 pub use rules::{BUCKET_ROWS, MAX_RECORD_KEY_BYTES};
-pub use types::{Append, Beat, Claimed, Durability, InstanceId, Page, ReadRange, RecordKey, Settlement, ShardRow, Table};
+pub use types::{
+    Append, Beat, Claimed, Durability, InstanceId, Page, ReadRange, RecordKey, Settlement, ShardRow, Table,
+};
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 

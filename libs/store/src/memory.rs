@@ -89,7 +89,13 @@ impl MemoryStore {
     fn from_state(clock: Clock, options: MemoryOptions, state: State) -> Arc<Self> {
         let durable = if options.sync.is_zero() { State::default() } else { state.clone() };
         let inner = Inner { visible: state, durable, ..Inner::default() };
-        Arc::new(Self { clock, options, inner: Mutex::new(inner), changes: watch::Sender::new(0), beats: Beats::default() })
+        Arc::new(Self {
+            clock,
+            options,
+            inner: Mutex::new(inner),
+            changes: watch::Sender::new(0),
+            beats: Beats::default(),
+        })
     }
 
     /// The power goes: what no sync has covered is gone. Calls in flight answer [`StoreError::Ambiguous`],

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use posthorn_clock::Clock;
-use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Stopped, Topology};
+use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Roles, Stopped, Topology};
 use posthorn_telemetry::Metrics;
 use tempfile::TempDir;
 use tokio::net::TcpListener;

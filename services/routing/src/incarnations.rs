@@ -92,7 +92,9 @@ impl RoutingInstance {
     /// Loads and settles what the journals of dead owners named. Call it once the peers answer; where
     /// shards are shared, every claim does that by itself.
     pub async fn settle_inherited(&self) {
-        if self.alone && let Ok(service) = self.now() {
+        if self.alone
+            && let Ok(service) = self.now()
+        {
             settle_inherited(&service.core).await;
         }
     }

@@ -74,7 +74,11 @@ impl RoutingMetrics {
                 "Silent instances left alone at routing.max_fences_per_min",
                 Counter::default(),
             ),
-            fenced: m.register("routing_incarnations_fenced", "Times that this instance was fenced", Counter::default()),
+            fenced: m.register(
+                "routing_incarnations_fenced",
+                "Times that this instance was fenced",
+                Counter::default(),
+            ),
             settled: m.register(
                 "routing_settled",
                 "Conversations that were taken out of the journal",

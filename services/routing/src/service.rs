@@ -21,16 +21,8 @@ use posthorn_tasks::Tasks;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    RoutingConfig,
-    checker::Checker,
-    claims::claim,
-    conversation::Registry,
-    error::bad_id,
-    fanout::Fanout,
-    metrics::RoutingMetrics,
-    ownership::Ownership,
-    settler::Settler,
-    users::Users,
+    RoutingConfig, checker::Checker, claims::claim, conversation::Registry, error::bad_id, fanout::Fanout,
+    metrics::RoutingMetrics, ownership::Ownership, settler::Settler, users::Users,
 };
 
 /// What an incarnation is made of.
@@ -159,7 +151,8 @@ impl RoutingService {
         let core = &self.core;
         let mut storage = core.storage.clone();
         let rows = call(storage.shards(ShardsRequest {})).await?.shards;
-        let others: BTreeSet<String> = rows.into_iter().map(|row| row.instance).filter(|owner| !owner.is_empty()).collect();
+        let others: BTreeSet<String> =
+            rows.into_iter().map(|row| row.instance).filter(|owner| !owner.is_empty()).collect();
         for instance in others {
             call(storage.fence(FenceRequest { instance })).await?;
         }

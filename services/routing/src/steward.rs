@@ -237,7 +237,7 @@ impl Steward {
         }
     }
 
-    async fn nudge(&self) {
+    async fn nudge(&mut self) {
         // Without it the others find out a little later.
         let _ = self.core.bus.publish(NUDGE_SUBJECT, Bytes::new()).await;
     }

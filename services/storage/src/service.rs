@@ -273,7 +273,8 @@ impl StorageService {
 
     pub(crate) async fn beats(&self) -> Result<Vec<wire::Beat>> {
         let beats = self.store.beats().await.map_err(failure_of)?;
-        let encode = |Beat { instance, address, count, leaving }| wire::Beat { instance: instance.0, address, count, leaving };
+        let encode =
+            |Beat { instance, address, count, leaving }| wire::Beat { instance: instance.0, address, count, leaving };
         Ok(beats.into_iter().map(encode).collect())
     }
 

@@ -55,7 +55,10 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("cluster", "How the processes of several tiers find each other; empty where one process runs all."),
     Row::new("cluster.grpc_addr", "Where the services of this process are served to others over gRPC; empty: nowhere."),
     Row::new("cluster.advertise", "Where others reach that, `http://HOST:PORT`; routing needs it."),
-    Row::new("cluster.storage", "Where storage is: `http://HOST:PORT` for a process, `dns://HOST:PORT` for all that a name leads to."),
+    Row::new(
+        "cluster.storage",
+        "Where storage is: `http://HOST:PORT` for a process, `dns://HOST:PORT` for all that a name leads to.",
+    ),
     Row::new("cluster.session", "Where session is, likewise."),
     Row::new("routing", "Owners of conversations: order, members, fan-out."),
     Row::new("routing.max_batch_entries", "Entries in one append of a conversation."),
@@ -76,7 +79,10 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("routing.typing_max_members", "Members up to which typing is shown."),
     Row::new("routing.max_sync_page", "Conversations of one user that one page of `sync` may name."),
     Row::new("routing.max_conversations", "Conversations of one user."),
-    Row::new("routing.settle_ms", "How long confirmed entries gather before they are settled, where the store settles apart."),
+    Row::new(
+        "routing.settle_ms",
+        "How long confirmed entries gather before they are settled, where the store settles apart.",
+    ),
     Row::new("routing.beat_ms", "How often an instance that shares the shards gives a sign of life, about."),
     Row::new("routing.suspect_ms", "Silence after which another instance is fenced and its shards are taken."),
     Row::new("routing.max_fences_per_min", "Instances that one instance may fence in a minute; more are left alone."),

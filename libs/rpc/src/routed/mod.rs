@@ -5,20 +5,17 @@ mod batches;
 mod place;
 mod shard_map;
 
-#[cfg(test)]
-mod tests;
-
 use std::{sync::Arc, time::Duration};
 
 use posthorn_clock::{Instant, sleep};
 use posthorn_core::Shard;
 use posthorn_errors::{Code, Failure, failure_of, status_of};
 use posthorn_proto::internal::{
-    AppendReply, AppendRequest, AppendResult, ChangeMembersReply, ChangeMembersRequest, CreateReply, CreateRequest, EndsReply,
-    EndsRequest, ListMembersReply, ListMembersRequest, MarkReply, MarkRequest, PositionReply, PositionRequest,
-    ReceiptReply, ReceiptRequest, SetRegistersReply, SetRegistersRequest, SharedReply, SharedRequest, SyncReply,
-    SyncRequest, TellReply, TellRequest, TypingReply, TypingRequest, ViewReply, ViewRequest, WatchAllowedReply,
-    WatchAllowedRequest, append_result, routing_client,
+    AppendReply, AppendRequest, AppendResult, ChangeMembersReply, ChangeMembersRequest, CreateReply, CreateRequest,
+    EndsReply, EndsRequest, ListMembersReply, ListMembersRequest, MarkReply, MarkRequest, PositionReply,
+    PositionRequest, ReceiptReply, ReceiptRequest, SetRegistersReply, SetRegistersRequest, SharedReply, SharedRequest,
+    SyncReply, SyncRequest, TellReply, TellRequest, TypingReply, TypingRequest, ViewReply, ViewRequest,
+    WatchAllowedReply, WatchAllowedRequest, append_result, routing_client,
 };
 use tonic::{Response, Status};
 
@@ -240,7 +237,11 @@ async fn append_at_owner(map: &ShardMap, mut request: AppendRequest) -> Answer<A
                 let code = failure_of(&status).code;
                 let again = matches!(code, Code::WrongOwner | Code::Unavailable | Code::NotConfirmed);
                 if !again || !patience.again(map).await {
-                    return if results.is_empty() { Err(outward(status)) } else { Ok(rest_failed(results, &request, status)) };
+                    return if results.is_empty() {
+                        Err(outward(status))
+                    } else {
+                        Ok(rest_failed(results, &request, status))
+                    };
                 }
                 code == Code::NotConfirmed
             }
@@ -278,15 +279,9 @@ fn hide_owner(mut result: AppendResult) -> AppendResult {
 }
 
 /// Part of the entries was answered before the owner could not be asked any more.
-fn rest_failed(
-    mut results: Vec<AppendResult>,
-    request: &AppendRequest,
-    status: Status,
-) -> Response<AppendReply> {
+fn rest_failed(mut results: Vec<AppendResult>, request: &AppendRequest, status: Status) -> Response<AppendReply> {
     let failure = failure_of(&outward(status));
-    let failed = || AppendResult {
-        result: Some(append_result::Result::Error((&failure).into())),
-    };
+    let failed = || AppendResult { result: Some(append_result::Result::Error((&failure).into())) };
     results.extend(request.items.iter().map(|_| failed()));
     Response::new(AppendReply { results })
 }

@@ -180,7 +180,8 @@ pub async fn the_mark_of_the_feed_only_grows(store: Driver) {
     let head = write.head.clone();
     let whole = store.append(write).await.expect("appends");
     assert_eq!(whole, !store.settles_apart());
-    let fed = async || store.heads(std::slice::from_ref(&lobby)).await.expect("reads").remove(0).map(|head| head.fed_seq);
+    let fed =
+        async || store.heads(std::slice::from_ref(&lobby)).await.expect("reads").remove(0).map(|head| head.fed_seq);
     if whole {
         assert_eq!(fed().await, Some(5), "in the commit of the rows");
         return;

@@ -100,7 +100,8 @@ pub async fn journals_are_inherited_until_carried_over(store: Driver) {
 }
 
 pub async fn beats_are_kept_until_forgotten(store: Driver) {
-    let beat = |name: &str, count, leaving| Beat { instance: instance(name), address: format!("at {name}"), count, leaving };
+    let beat =
+        |name: &str, count, leaving| Beat { instance: instance(name), address: format!("at {name}"), count, leaving };
     assert_eq!(store.beats().await, Ok(Vec::new()));
     store.beat(&beat("a", 1, false)).await.expect("beats");
     store.beat(&beat("b", 7, false)).await.expect("beats");

@@ -133,7 +133,12 @@ impl Group<'_> {
     }
 
     /// Notes a name. Of several notes the highest is kept: it stands for all.
-    pub(crate) fn note(&mut self, instance: &InstanceId, key: &posthorn_core::ConversationKey, note: u64) -> Result<()> {
+    pub(crate) fn note(
+        &mut self,
+        instance: &InstanceId,
+        key: &posthorn_core::ConversationKey,
+        note: u64,
+    ) -> Result<()> {
         let name = keys::journal(instance, Some(key));
         let noted = self.get(Space::System, &name)?.map(|value| super::values::decode_u64(&value)).transpose()?;
         if noted.is_none_or(|noted| noted < note) {

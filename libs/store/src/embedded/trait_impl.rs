@@ -101,8 +101,9 @@ impl Store for EmbeddedStore {
     async fn note(&self, instance: &InstanceId, notes: &[(ConversationKey, u64)]) -> Result<()> {
         let (instance, notes) = (instance.clone(), notes.to_vec());
         let bytes = notes.len() * 192;
-        let note =
-            move |group: &mut super::Group<'_>| notes.iter().try_for_each(|(key, note)| group.note(&instance, key, *note));
+        let note = move |group: &mut super::Group<'_>| {
+            notes.iter().try_for_each(|(key, note)| group.note(&instance, key, *note))
+        };
         self.write("note", Kind::Durable, bytes, note).await
     }
 

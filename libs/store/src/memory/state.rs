@@ -166,7 +166,9 @@ impl State {
         }
         self.project(key, Some(&append.head), &append.members);
         self.fed(key, append.head.seq);
-        if append.effects && let Some(note) = append.note {
+        if append.effects
+            && let Some(note) = append.note
+        {
             self.note(&append.instance, key, note);
         }
         Ok(())

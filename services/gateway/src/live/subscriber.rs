@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use posthorn_bus::{Delivery, Subscription};
-use posthorn_clock::{Clock, sleep};
+use posthorn_clock::sleep;
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client::{Entries, Kind, server_frame::Frame},

@@ -247,7 +247,9 @@ mod tests {
         watching.news("cyd", &newer);
         let told = watching.read(["ben", "cyd", "dan", "eve"].map(now).into());
         assert_eq!(told, [now("dan")]);
-        let held = watching.answer(&names(&["ben", "cyd"]), &names(&["ben", "cyd"])).held;
+        let asked = watching.question();
+        assert_eq!(asked, names(&["ben", "cyd"]));
+        let held = watching.answer(&asked, &asked).held;
         assert!(held.len() == 2 && Arc::ptr_eq(&held[1], &newer));
     }
 

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use axum::Router;
 use clap::Args;
 use posthorn_clock::Clock;
-use posthorn_node::{ConfigSource, Engines, Node, NodeConfig, NodeParts, Topology};
+use posthorn_node::{ConfigSource, Engines, Node, NodeConfig, NodeParts, Roles, Topology};
 use posthorn_telemetry::Metrics;
 use tokio::net::TcpListener;
 
@@ -86,7 +86,16 @@ pub async fn run(args: DevArgs) -> Result<ExitCode> {
 pub async fn start(config: NodeConfig, listener: TcpListener, pages: Router) -> Result<Node> {
     let (metrics, clock) = (Metrics::default(), Clock::system());
     let engines = Engines::embedded(&config, &metrics).await?;
-    let parts = NodeParts { listener: Box::new(listener), clock, metrics, topology: Topology::Local, roles: Roles::ALL, grpc: None, engines, pages };
+    let parts = NodeParts {
+        listener: Box::new(listener),
+        clock,
+        metrics,
+        topology: Topology::Local,
+        roles: Roles::ALL,
+        grpc: None,
+        engines,
+        pages,
+    };
     Ok(Node::start(config, parts).await?)
 }
 

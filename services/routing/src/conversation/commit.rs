@@ -274,7 +274,7 @@ impl Owner {
     }
 
     /// The rows between what was confirmed before a reload and after it.
-    pub(super) async fn newly_confirmed(&self, before: u64, now: u64) -> Result<Vec<Row>, Failure> {
+    pub(super) async fn newly_confirmed(&mut self, before: u64, now: u64) -> Result<Vec<Row>, Failure> {
         if now <= before {
             return Ok(Vec::new());
         }

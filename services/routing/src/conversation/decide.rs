@@ -116,7 +116,7 @@ impl Owner {
     }
 
     /// Looks for the first copy below what memory holds.
-    async fn search(&self, draft: &Draft, mut from: u64, to: u64) -> Result<Found, Failure> {
+    async fn search(&mut self, draft: &Draft, mut from: u64, to: u64) -> Result<Found, Failure> {
         if to - from >= self.core.config.max_retry_scan_entries {
             return Err(Failure::plain(Code::RetryTooOld).limit("routing.max_retry_scan_entries"));
         }
@@ -172,7 +172,7 @@ impl Owner {
         }
     }
 
-    pub(super) async fn read_row(&self, seq: u64) -> Result<Option<Row>, Failure> {
+    pub(super) async fn read_row(&mut self, seq: u64) -> Result<Option<Row>, Failure> {
         let request = ReadRequest {
             tenant: (&self.cell.key.tenant).into(),
             conversation: (&self.cell.key.conversation).into(),
@@ -223,7 +223,7 @@ impl Owner {
     }
 
     /// `Sent` of an entry that is confirmed.
-    pub(super) async fn sent(&self, seq: u64, duplicate: bool, batch: &Batch) -> Result<client::Sent, Failure> {
+    pub(super) async fn sent(&mut self, seq: u64, duplicate: bool, batch: &Batch) -> Result<client::Sent, Failure> {
         let row = match batch.row(seq) {
             Some(row) => row.clone(),
             None => self.read_row(seq).await?.ok_or_else(|| Failure::plain(Code::DataLoss))?,

@@ -38,7 +38,12 @@ pub(super) struct Loaded {
 }
 
 /// `named`: read beyond the head. A load that finds less than `at_least` refuses.
-pub(super) async fn load(core: &Core, key: &ConversationKey, named: Option<u64>, at_least: u64) -> Result<Loaded, Failure> {
+pub(super) async fn load(
+    core: &Core,
+    key: &ConversationKey,
+    named: Option<u64>,
+    at_least: u64,
+) -> Result<Loaded, Failure> {
     let (tenant, name) = (String::from(&key.tenant), String::from(&key.conversation));
     let number = Number { epoch: core.ownership.epoch(key.shard()), load: core.next_load() };
     let mut storage = core.storage.clone();

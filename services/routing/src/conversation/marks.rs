@@ -25,8 +25,9 @@ pub struct MovingMarks {
 struct Moving {
     /// When marks were announced last; the journal may have the name since.
     since: Option<Instant>,
-    /// The note that certainly stands for them.
+    /// The note that may stand for them, and whether it certainly does.
     note: Option<u64>,
+    noted: bool,
     /// Announced, and not shown yet.
     unseen: u32,
     /// The owner has left the memory: another one has to know.
@@ -50,10 +51,14 @@ impl MovingMarks {
         }
         moving.since = Some(Instant::now());
         self.announced.notify_one();
-        if moving.note.is_none() {
-            let note = core.ownership.next_note();
+        if !moving.noted {
+            // Before it is known to stand: it is removed at rest, whether it does or not.
+            let note = match moving.note {
+                Some(note) => note,
+                None => *moving.note.insert(core.ownership.next_note()),
+            };
             call(core.storage.clone().note(note_of(core, key, note))).await?;
-            moving.note = Some(note);
+            moving.noted = true;
         }
         moving.unseen += 1;
         Ok(true)

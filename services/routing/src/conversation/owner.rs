@@ -211,7 +211,8 @@ impl Owner {
             (confirmed.marks, confirmed.marks_filled) = marks;
         }
         drop(taken);
-        let touched = rewritten.iter().any(|row| row.seq > at_least).then(|| conversation.members.keys().cloned().collect());
+        let touched =
+            rewritten.iter().any(|row| row.seq > at_least).then(|| conversation.members.keys().cloned().collect());
         self.owed.confirmed(rewritten.into_iter().filter(|row| row.seq > at_least), touched.unwrap_or_default());
         self.retry = RETRY_MIN;
         (self.working, self.chain, self.number, self.broken) = (conversation, chain, number, false);

@@ -135,7 +135,6 @@ impl Owner {
             }
             (true, false) => {
                 self.core.metrics.unsettled.dec();
-                self.core.metrics.settled.inc();
             }
             _ => {}
         }
@@ -173,7 +172,10 @@ impl Owner {
     /// The settlement on its way has ended.
     pub(super) fn end_settling(&mut self, settling: Settling, settled: Result<bool, Failure>) {
         match settled {
-            Ok(fed) => self.owed.settled(settling, fed),
+            Ok(fed) => {
+                self.core.metrics.settled.inc_by(u64::from(fed && !settling.remove.is_empty()));
+                self.owed.settled(settling, fed);
+            }
             Err(failure) => {
                 // It stays in the journal: whoever loads it next settles it.
                 tracing::warn!(%failure, "a conversation could not be settled, trying again");
@@ -212,8 +214,7 @@ async fn read_owed(
     while next <= to {
         let (tenant, conversation) = (tenant.clone(), conversation.clone());
         let limit = u32::try_from(FEED_PAGE).unwrap_or(u32::MAX);
-        let request =
-            ReadRequest { tenant, conversation, from: next, to, limit, reverse: false, max_bytes: u64::MAX };
+        let request = ReadRequest { tenant, conversation, from: next, to, limit, reverse: false, max_bytes: u64::MAX };
         let page = call(storage.read(request)).await?.rows;
         match page.last() {
             Some(last) if page[0].seq == next => next = last.seq + 1,

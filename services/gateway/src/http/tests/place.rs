@@ -137,7 +137,7 @@ impl Place {
     pub async fn connect(&self, user: &str, device: &str, client: &str) {
         let (user, device, client) = (user.to_owned(), device.to_owned(), client.to_owned());
         let request = ConnectRequest { tenant: TENANT.to_owned(), user, device, client, ..ConnectRequest::default() };
-        self.session.session().connect(request).await.unwrap();
+        self.api.gateway.deps.session.clone().connect(request).await.unwrap();
     }
 
     pub async fn find(&self, keyed: &Keyed) -> Option<Row> {
