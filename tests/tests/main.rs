@@ -2,6 +2,7 @@
 
 mod disk;
 mod guide;
+mod instances;
 mod log_model;
 mod memory;
 mod process;
