@@ -1,0 +1,93 @@
+//! Ports for engines. Not those that the system hands out: an engine has to get its port back after a
+//! restart, when anybody's outgoing connection might have been given it.
+
+use std::{
+    fs::{self, File, TryLockError},
+    net::{IpAddr, Ipv4Addr, TcpListener},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cache;
+
+/// Below the range of outgoing connections of the usual systems.
+const FIRST: u16 = 20_000;
+const LAST: u16 = 31_999;
+
+/// A port that nobody else who asks here is given, also in other processes, until this is dropped.
+#[derive(Debug)]
+pub struct Port {
+    number: u16,
+    _held: File,
+}
+
+impl Port {
+    /// Free on 127.0.0.1.
+    ///
+    /// # Errors
+    /// None is free, or the cache cannot be written.
+    pub fn free() -> Result<Self> {
+        Self::free_on(&[Ipv4Addr::LOCALHOST.into()])
+    }
+
+    /// Free on all of these addresses.
+    ///
+    /// # Errors
+    /// None is free, or the cache cannot be written.
+    pub fn free_on(addresses: &[IpAddr]) -> Result<Self> {
+        Self::search(&cache::root()?.join("ports"), addresses)
+    }
+
+    fn search(folder: &Path, addresses: &[IpAddr]) -> Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        // Processes begin at different places: fewer tries, and fewer meetings with a port that somebody
+        // outside of this is about to bind.
+        let span = u32::from(LAST - FIRST) + 1;
+        let begin = std::process::id().wrapping_mul(37) % span;
+        for step in 0..span {
+            let number = FIRST + u16::try_from((begin + step) % span).unwrap_or_default();
+            let path = folder.join(number.to_string());
+            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            match file.try_lock() {
+                Ok(()) if addresses.iter().all(|address| TcpListener::bind((*address, number)).is_ok()) => {
+                    return Ok(Self { number, _held: file });
+                }
+                Ok(()) | Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error).context("cannot lock a port"),
+            }
+        }
+        bail!("no port from {FIRST} to {LAST} is free on {addresses:?}")
+    }
+
+    #[must_use]
+    pub const fn number(&self) -> u16 {
+        self.number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_given_once_until_it_is_dropped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let here = [Ipv4Addr::LOCALHOST.into()];
+        let first = Port::search(folder.path(), &here).expect("a port");
+        let second = Port::search(folder.path(), &here).expect("another");
+        assert_ne!(first.number(), second.number());
+        let number = first.number();
+        drop(first);
+        assert_eq!(Port::search(folder.path(), &here).expect("the first again").number(), number);
+    }
+
+    #[test]
+    fn a_port_that_somebody_listens_on_is_passed_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let here = [Ipv4Addr::LOCALHOST.into()];
+        let number = Port::search(folder.path(), &here).expect("a port").number();
+        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).expect("binds");
+        assert_ne!(Port::search(folder.path(), &here).expect("another").number(), number);
+    }
+}
