@@ -19,6 +19,8 @@ pub struct SessionConfig {
     pub resume_ttl_ms: u64,
     /// How long a user stays online after their last connection.
     pub presence_grace_ms: u64,
+    /// How often gateways whose lease ended are looked for, on average. One that is found twice in a row is gone.
+    pub sweep_ms: u64,
     /// Users in one lookup.
     pub max_lookup_users: usize,
     /// Users that one connection may watch.
@@ -39,6 +41,7 @@ impl Default for SessionConfig {
             max_token_ttl_s: 30 * 86_400,
             resume_ttl_ms: 86_400_000,
             presence_grace_ms: 10_000,
+            sweep_ms: 1_000,
             max_lookup_users: 20_000,
             max_watched_users: 1_000,
             cut_again_ms: 15_000,

@@ -4,6 +4,7 @@
 pub mod config;
 mod connections;
 mod error;
+mod gateways;
 pub mod grpc;
 mod keys;
 mod metrics;

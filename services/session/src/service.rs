@@ -1,7 +1,7 @@
 //! One session instance.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, OnceLock, atomic::AtomicUsize},
 };
 
@@ -16,7 +16,7 @@ use posthorn_rpc::StorageClient;
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 
-use crate::{SessionConfig, keys::Keys, metrics::SessionMetrics, records::Records, resume::load_key};
+use crate::{SessionConfig, gateways::sweep, keys::Keys, metrics::SessionMetrics, records::Records, resume::load_key};
 
 /// Users whose watchers can be told at the same time.
 pub(crate) const TELLERS: usize = 32;
@@ -45,8 +45,6 @@ pub struct SessionService {
     pub(crate) resume_key: OnceLock<hmac::Key>,
     /// Users within their grace, with the ticket of the leave that began it.
     pub(crate) leaving: Mutex<HashMap<UserKey, u64>>,
-    /// Users that watchers were told are online.
-    pub(crate) shown: Mutex<HashSet<UserKey>>,
     /// Held while a user's watchers are told, by the user's shard: so they are told in order.
     pub(crate) telling: [tokio::sync::Mutex<()>; TELLERS],
     /// Revocations that will be published once more.
@@ -56,9 +54,10 @@ pub struct SessionService {
 }
 
 impl SessionService {
+    /// Begins to sweep gateways that are gone, too.
     #[must_use]
     pub fn new(deps: SessionDeps) -> Arc<Self> {
-        Arc::new(Self {
+        let service = Arc::new(Self {
             config: deps.config,
             records: Records(deps.storage),
             presence: deps.presence,
@@ -70,11 +69,12 @@ impl SessionService {
             clock: deps.clock,
             resume_key: OnceLock::new(),
             leaving: Mutex::default(),
-            shown: Mutex::default(),
             telling: Default::default(),
             waiting_cuts: AtomicUsize::new(0),
             numbers: tokio::sync::Mutex::default(),
-        })
+        });
+        service.tasks.critical("gateway sweep", sweep(Arc::clone(&service)));
+        service
     }
 
     /// Reads what it needs before it can answer.

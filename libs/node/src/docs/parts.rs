@@ -80,6 +80,10 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("session.max_token_ttl_s", "Longest life of a token that the server mints."),
     Row::new("session.resume_ttl_ms", "Life of a resume token."),
     Row::new("session.presence_grace_ms", "How long a user stays online after their last connection."),
+    Row::new(
+        "session.sweep_ms",
+        "How often gateways whose lease ended are looked for, on average. One that is found twice in a row is gone: its users leave.",
+    ),
     Row::new("session.max_lookup_users", "Users in one lookup."),
     Row::new("session.max_watched_users", "Users that one connection may watch."),
     Row::new(
