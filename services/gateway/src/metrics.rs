@@ -48,6 +48,7 @@ pub(crate) struct EdgeMetrics {
     pub publications: Counter,
     pub events_queued: Counter,
     pub bus_gaps: Counter,
+    pub registered_again: Counter,
     pub send_to_ack_seconds: Histogram,
     ack_to_deliver: Family<RouteLabel, Histogram>,
 }
@@ -81,6 +82,11 @@ impl EdgeMetrics {
             publications: m.register("edge_publications", "Publications taken from the bus", Counter::default()),
             events_queued: m.register("edge_events_queued", "Events put into connections' queues", Counter::default()),
             bus_gaps: m.register("edge_bus_gaps", "Holes in a publisher's numbers", Counter::default()),
+            registered_again: m.register(
+                "edge_registered_again",
+                "Connections registered again after the presence engine lost some",
+                Counter::default(),
+            ),
             send_to_ack_seconds: m.register("send_to_ack_seconds", "From a send's frame to its reply", histogram()),
             ack_to_deliver: m.register(
                 "ack_to_deliver_seconds",

@@ -103,6 +103,8 @@ async fn consume(gateway: &Gateway, subject: Subject, mut subscription: Box<dyn 
                 match numbers.see(&publication.publisher, publication.number) {
                     Seen::Next => {}
                     Seen::Again => continue,
+                    // Who publishes events to all gateways publishes no cuts.
+                    Seen::Hole if !publication.users.is_empty() => Subject::Own.lost(gateway),
                     Seen::Hole => subject.lost(gateway),
                 }
                 spread(&gateway.registry, &gateway.metrics, publication);
@@ -162,7 +164,10 @@ impl Numbers {
 
 /// Gives a publication to those of its connections that are here.
 pub(crate) fn spread(registry: &Registry, metrics: &EdgeMetrics, publication: Publication) {
-    let Publication { tenant, connections, what, .. } = publication;
+    let Publication { tenant, mut connections, users, what, .. } = publication;
+    if !users.is_empty() {
+        connections = registry.of_users(&tenant, &users);
+    }
     let event = match what {
         Some(What::Entries(new)) => entries_event(new),
         Some(What::Marks(marks)) => Some(Event::new(Frame::Marks(marks), 0)),

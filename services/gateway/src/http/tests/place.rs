@@ -128,7 +128,7 @@ impl Place {
             metrics,
             tasks,
         });
-        gateway.when_subscribed().await;
+        gateway.when_reachable().await;
         let mut client = session.session();
         let tenant_key = tenant(&mut client, TENANT).await;
         let other_key = tenant(&mut client, "other").await;

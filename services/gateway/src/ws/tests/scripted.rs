@@ -14,7 +14,8 @@ use posthorn_proto::{
     client::Sent,
     internal::{
         AppendReply, AppendRequest, AppendResult, AuthenticateReply, AuthenticateRequest, ConnectReply, ConnectRequest,
-        DescribeReply, DescribeRequest, DisconnectReply, DisconnectRequest, Publication, append_result,
+        DescribeReply, DescribeRequest, DisconnectReply, DisconnectRequest, LeaseReply, LeaseRequest, LeaseState,
+        PruneReply, PruneRequest, Publication, RegisterAgainReply, RegisterAgainRequest, append_result,
     },
 };
 use posthorn_rpc::{Link, Rpc, RpcConfig};
@@ -37,6 +38,10 @@ pub struct Script {
     pub disconnects: Mutex<Vec<u64>>,
     /// Published while a `connect` is being answered.
     pub while_connecting: Mutex<Option<Publication>>,
+    /// What the next renewals of the lease find, and what was asked after them.
+    pub leases: Mutex<Vec<LeaseState>>,
+    pub registered: Mutex<Vec<u64>>,
+    pub pruned: Mutex<Vec<PruneRequest>>,
     pub bus: Arc<TestBus>,
     seq: Mutex<u64>,
     gateway: Mutex<String>,
@@ -46,6 +51,10 @@ impl Script {
     pub async fn publish(&self, publication: Publication) {
         let subject = format!("gateway.{}", self.gateway.lock());
         self.bus.publish(&subject, publication.encode_to_vec().into()).await.unwrap();
+    }
+
+    pub async fn publish_to_all(&self, publication: Publication) {
+        self.bus.publish("gateways", publication.encode_to_vec().into()).await.unwrap();
     }
 
     async fn append(&self, request: AppendRequest) -> Result<AppendReply, Status> {
@@ -102,6 +111,27 @@ impl Script {
                 unary(request, async |r: DisconnectRequest| {
                     self.disconnects.lock().push(r.connection);
                     Ok(DisconnectReply {})
+                })
+                .await
+            }
+            "Lease" => {
+                unary(request, async |_: LeaseRequest| {
+                    let state = self.leases.lock().pop().unwrap_or(LeaseState::Kept);
+                    Ok(LeaseReply { state: state.into(), ttl_ms: 30_000 })
+                })
+                .await
+            }
+            "RegisterAgain" => {
+                unary(request, async |r: RegisterAgainRequest| {
+                    self.registered.lock().extend(r.connections.iter().map(|one| one.connection));
+                    Ok(RegisterAgainReply {})
+                })
+                .await
+            }
+            "Prune" => {
+                unary(request, async |r: PruneRequest| {
+                    self.pruned.lock().push(r);
+                    Ok(PruneReply {})
                 })
                 .await
             }
