@@ -8,6 +8,7 @@ pub mod chain;
 pub mod conversation;
 pub mod cursor;
 pub mod entry;
+pub mod held;
 pub mod ids;
 pub mod permissions;
 pub mod placement;
@@ -19,6 +20,7 @@ pub mod unread;
 
 pub use chain::Chain;
 pub use entry::{ConversationKind, Envelope, Kind, Number, Role, Visibility};
+pub use held::Held;
 pub use ids::{
     ConversationId, ConversationKey, DeviceId, InvalidId, MessageId, SHARDS, Shard, TenantId, UserId, UserKey,
     direct_id,

@@ -7,6 +7,7 @@ pub mod cache;
 pub mod nats;
 pub mod ports;
 pub mod process;
+pub mod redis;
 
 /// What tests that need an engine do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

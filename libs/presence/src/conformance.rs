@@ -2,9 +2,20 @@
 
 use std::sync::Arc;
 
-use posthorn_core::{TenantId, UserId, UserKey};
+use async_trait::async_trait;
+use posthorn_core::{Held, TenantId, UserId, UserKey};
 
-use crate::{ConnectionRef, Presence};
+use crate::{ConnectionRef, LeaseState, Presence};
+
+/// What the suite does to the engine below the driver.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// As if the gateway had not renewed its lease in time.
+    async fn end_lease(&self, gateway: &str);
+
+    /// Everything is lost.
+    async fn forget(&self);
+}
 
 fn user(tenant: &str, name: &str) -> UserKey {
     let (tenant, user) = (TenantId::new(tenant).expect("valid"), UserId::new(name).expect("valid"));
@@ -15,14 +26,32 @@ fn at(gateway: &str, connection: u64) -> ConnectionRef {
     ConnectionRef { gateway: gateway.into(), connection }
 }
 
-/// Runs the suite on an engine that holds nothing of tenants `one` and `two`.
+fn held(connections: &[(&UserKey, u64)]) -> Held {
+    let mut held = Held::default();
+    for (user, connection) in connections {
+        held.add(user, *connection);
+    }
+    held
+}
+
+/// Runs the suite on an engine that holds nothing.
 #[allow(clippy::missing_panics_doc, reason = "the module says so")]
-pub async fn run(presence: Arc<impl Presence + ?Sized>) {
+pub async fn run(presence: Arc<impl Presence + ?Sized>, engine: &impl Engine) {
+    for gateway in ["g", "h", "kept", "lost"] {
+        let lease = presence.lease(gateway, Held::default()).await.expect("leased");
+        assert_eq!(lease.state, LeaseState::Lost, "the first");
+    }
     first_and_last_connection_are_told(&*presence).await;
     tenants_are_apart(&*presence).await;
+    many_users_are_looked_up_together(&*presence).await;
     a_gateway_that_is_gone_takes_its_connections_along(&*presence).await;
+    connections_whose_gateway_has_no_lease_are_not_found(&*presence, engine).await;
+    a_lease_notices_what_the_engine_lost(&*presence, engine).await;
+    a_gateway_that_is_asked_for_what_it_keeps_loses_the_rest(&*presence).await;
     watching_is_replaced_and_ends_with_the_connection(&*presence).await;
     only_a_registered_connection_watches(&*presence).await;
+    watchers_of_a_dead_gateway_are_not_told(&*presence, engine).await;
+    what_was_shown_changes_once(&*presence).await;
 }
 
 async fn first_and_last_connection_are_told(p: &(impl Presence + ?Sized)) {
@@ -30,7 +59,9 @@ async fn first_and_last_connection_are_told(p: &(impl Presence + ?Sized)) {
     assert!(p.register(&ann, "phone", &at("g", 1)).await.expect("registered"));
     assert!(!p.register(&ann, "web", &at("h", 1)).await.expect("registered"));
     assert!(!p.register(&ann, "phone", &at("g", 1)).await.expect("again"), "changes nothing");
-    assert_eq!(p.lookup(std::slice::from_ref(&ann)).await.expect("found"), [at("g", 1), at("h", 1)]);
+    let mut found = p.lookup(std::slice::from_ref(&ann)).await.expect("found");
+    found.sort();
+    assert_eq!(found, [at("g", 1), at("h", 1)]);
     assert!(!p.unregister(&ann, &at("g", 9)).await.expect("unknown"), "changes nothing");
     assert!(!p.unregister(&ann, &at("g", 1)).await.expect("one left"));
     assert_eq!(p.online(std::slice::from_ref(&ann)).await.expect("known"), [true]);
@@ -47,6 +78,29 @@ async fn tenants_are_apart(p: &(impl Presence + ?Sized)) {
     p.unregister(&one, &at("g", 2)).await.expect("unregistered");
 }
 
+async fn many_users_are_looked_up_together(p: &(impl Presence + ?Sized)) {
+    let users: Vec<_> = (0..300).map(|n| user("one", &format!("u{n}"))).collect();
+    for (n, user) in users.iter().enumerate().step_by(2) {
+        p.register(user, "d", &at("g", 1_000 + n as u64)).await.expect("registered");
+    }
+    let found = p.lookup(&users).await.expect("found");
+    let expected: Vec<_> = (0..300).step_by(2).map(|n| at("g", 1_000 + n)).collect();
+    assert_eq!(found, expected, "in the order asked");
+    let online = p.online(&users).await.expect("known");
+    assert!(online.iter().enumerate().all(|(n, online)| *online == (n % 2 == 0)));
+    let lease = p.lease("g", held_of(&users)).await.expect("leased");
+    assert_eq!(lease.state, LeaseState::Kept);
+    for (n, user) in users.iter().enumerate() {
+        assert_eq!(p.unregister(user, &at("g", 1_000 + n as u64)).await.expect("unregistered"), n % 2 == 0);
+    }
+    assert_eq!(p.lease("g", Held::default()).await.expect("leased").state, LeaseState::Kept);
+}
+
+fn held_of(users: &[UserKey]) -> Held {
+    let all: Vec<_> = users.iter().enumerate().step_by(2).map(|(n, user)| (user, 1_000 + n as u64)).collect();
+    held(&all)
+}
+
 async fn a_gateway_that_is_gone_takes_its_connections_along(p: &(impl Presence + ?Sized)) {
     let (ann, bob) = (user("one", "ann"), user("one", "bob"));
     for (who, gateway, number) in [(&ann, "lost", 1), (&ann, "kept", 2), (&bob, "lost", 3)] {
@@ -56,6 +110,66 @@ async fn a_gateway_that_is_gone_takes_its_connections_along(p: &(impl Presence +
     assert_eq!(p.lookup(&[ann.clone(), bob]).await.expect("found"), [at("kept", 2)]);
     assert!(p.drop_gateway("lost").await.expect("dropped").is_empty());
     p.unregister(&ann, &at("kept", 2)).await.expect("unregistered");
+}
+
+async fn connections_whose_gateway_has_no_lease_are_not_found(p: &(impl Presence + ?Sized), engine: &impl Engine) {
+    let (ann, bob) = (user("one", "ann"), user("one", "bob"));
+    p.lease("lost", Held::default()).await.expect("leased");
+    for (who, gateway, number) in [(&ann, "lost", 4), (&ann, "kept", 5), (&bob, "lost", 6)] {
+        p.register(who, "d", &at(gateway, number)).await.expect("registered");
+    }
+    assert!(p.lapsed().await.expect("asked").is_empty());
+    engine.end_lease("lost").await;
+    assert_eq!(p.lookup(&[ann.clone(), bob.clone()]).await.expect("found"), [at("kept", 5)]);
+    assert_eq!(p.online(&[ann.clone(), bob.clone()]).await.expect("known"), [true, false]);
+    assert_eq!(p.lapsed().await.expect("asked"), ["lost"]);
+
+    // It was only slow: nothing is lost, and it is told that it may have missed something.
+    let theirs = held(&[(&ann, 4), (&bob, 6)]);
+    assert_eq!(p.lease("lost", theirs).await.expect("leased").state, LeaseState::Lost);
+    assert_eq!(p.online(&[ann.clone(), bob.clone()]).await.expect("known"), [true, true]);
+    assert_eq!(p.lease("lost", theirs).await.expect("leased").state, LeaseState::Kept);
+    assert!(p.lapsed().await.expect("asked").is_empty());
+
+    engine.end_lease("lost").await;
+    assert_eq!(p.drop_gateway("lost").await.expect("dropped"), [bob]);
+    assert!(p.lapsed().await.expect("asked").is_empty(), "swept");
+    assert!(p.unregister(&ann, &at("kept", 5)).await.expect("unregistered"), "the last");
+}
+
+async fn a_lease_notices_what_the_engine_lost(p: &(impl Presence + ?Sized), engine: &impl Engine) {
+    let ann = user("one", "ann");
+    let mine = held(&[(&ann, 11)]);
+    assert_eq!(p.lease("kept", Held::default()).await.expect("leased").state, LeaseState::Kept);
+    p.register(&ann, "d", &at("kept", 11)).await.expect("registered");
+    assert_eq!(p.lease("kept", mine).await.expect("leased").state, LeaseState::Kept);
+    // The last write was lost, as in a failover: here, it was never made.
+    let with_another = held(&[(&ann, 11), (&ann, 12)]);
+    assert_eq!(p.lease("kept", with_another).await.expect("leased").state, LeaseState::Differs);
+    assert_eq!(p.lease("kept", held(&[(&ann, 12)])).await.expect("leased").state, LeaseState::Differs);
+
+    engine.forget().await;
+    assert_eq!(p.online(std::slice::from_ref(&ann)).await.expect("known"), [false]);
+    assert_eq!(p.lease("kept", mine).await.expect("leased").state, LeaseState::Lost);
+    assert_eq!(p.lease("kept", mine).await.expect("leased").state, LeaseState::Differs);
+    assert!(p.register(&ann, "d", &at("kept", 11)).await.expect("again"), "the first");
+    assert_eq!(p.lease("kept", mine).await.expect("leased").state, LeaseState::Kept);
+    p.unregister(&ann, &at("kept", 11)).await.expect("unregistered");
+    for gateway in ["g", "h", "lost"] {
+        assert_eq!(p.lease(gateway, Held::default()).await.expect("leased").state, LeaseState::Lost);
+    }
+}
+
+async fn a_gateway_that_is_asked_for_what_it_keeps_loses_the_rest(p: &(impl Presence + ?Sized)) {
+    let (ann, bob, eve) = (user("one", "ann"), user("one", "bob"), user("one", "eve"));
+    for (who, gateway, number) in [(&ann, "g", 1), (&ann, "g", 2), (&bob, "g", 3), (&bob, "h", 3), (&eve, "g", 9)] {
+        p.register(who, "d", &at(gateway, number)).await.expect("registered");
+    }
+    assert_eq!(p.prune("g", &[3], 5).await.expect("pruned"), std::slice::from_ref(&ann));
+    assert_eq!(p.lease("g", held(&[(&bob, 3), (&eve, 9)])).await.expect("leased").state, LeaseState::Kept);
+    assert_eq!(p.prune("g", &[], 9).await.expect("pruned"), std::slice::from_ref(&eve));
+    assert_eq!(p.lookup(&[ann, bob.clone(), eve]).await.expect("found"), [at("h", 3)]);
+    p.unregister(&bob, &at("h", 3)).await.expect("unregistered");
 }
 
 async fn watching_is_replaced_and_ends_with_the_connection(p: &(impl Presence + ?Sized)) {
@@ -71,6 +185,7 @@ async fn watching_is_replaced_and_ends_with_the_connection(p: &(impl Presence + 
 
 async fn only_a_registered_connection_watches(p: &(impl Presence + ?Sized)) {
     let (ann, eve) = (user("one", "ann"), user("one", "eve"));
+    p.lease("late", Held::default()).await.expect("leased");
     let watch = async |number, what: &str| {
         let taken = p.watch(&at("late", number), std::slice::from_ref(&ann)).await.expect(what);
         (taken, p.watchers(&ann).await.expect("known").len())
@@ -91,4 +206,32 @@ async fn only_a_registered_connection_watches(p: &(impl Presence + ?Sized)) {
     assert_eq!(watch(3, "there").await, (true, 1));
     p.drop_gateway("late").await.expect("dropped");
     assert_eq!(watch(3, "gone with its gateway").await, (false, 0));
+}
+
+async fn watchers_of_a_dead_gateway_are_not_told(p: &(impl Presence + ?Sized), engine: &impl Engine) {
+    let (ann, eve) = (user("one", "ann"), user("one", "eve"));
+    for gateway in ["lost", "kept"] {
+        p.lease(gateway, Held::default()).await.expect("leased");
+        p.register(&eve, "d", &at(gateway, 21)).await.expect("registered");
+        assert!(p.watch(&at(gateway, 21), std::slice::from_ref(&ann)).await.expect("watched"));
+    }
+    let mut both = p.watchers(&ann).await.expect("known");
+    both.sort();
+    assert_eq!(both, [at("kept", 21), at("lost", 21)]);
+    engine.end_lease("lost").await;
+    assert_eq!(p.watchers(&ann).await.expect("known"), [at("kept", 21)]);
+    assert!(p.drop_gateway("lost").await.expect("dropped").is_empty());
+    p.lease("lost", Held::default()).await.expect("leased");
+    assert_eq!(p.watchers(&ann).await.expect("known"), [at("kept", 21)], "they went with it");
+    p.unregister(&eve, &at("kept", 21)).await.expect("unregistered");
+    assert!(p.watchers(&ann).await.expect("known").is_empty());
+}
+
+async fn what_was_shown_changes_once(p: &(impl Presence + ?Sized)) {
+    let ann = user("one", "ann");
+    let mut changes = Vec::new();
+    for online in [false, true, true, false, false, true, false] {
+        changes.push(p.show(&ann, online).await.expect("noted"));
+    }
+    assert_eq!(changes, [false, true, false, true, false, true, true]);
 }

@@ -5,7 +5,7 @@ pub mod conformance;
 pub mod memory;
 
 use async_trait::async_trait;
-use posthorn_core::UserKey;
+use posthorn_core::{Held, UserKey};
 
 /// A connection of a gateway, by the gateway's incarnation and its number there.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -22,7 +22,29 @@ pub enum PresenceError {
 
 pub type Result<T, E = PresenceError> = std::result::Result<T, E>;
 
-/// Registered connections. A registration that returned is seen by every lookup that begins later.
+/// What a renewal of a lease found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseState {
+    /// The lease had not ended, and the engine holds the same connections as the gateway.
+    Kept,
+    /// The lease had not ended, but the engine holds others: it lost something, or registrations were on
+    /// their way.
+    Differs,
+    /// There was no lease: it is the first, it ended, or the engine forgot it. Lookups may have missed the
+    /// gateway meanwhile.
+    Lost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub state: LeaseState,
+    /// How long it lives from here on if it is not renewed, ms.
+    pub ttl_ms: u64,
+}
+
+/// Registered connections. A registration that returned is seen by every lookup that begins later, as
+/// long as the lease of its gateway lives: one lease for all connections of a gateway, so that those of a
+/// dead one vanish together. A gateway leases before it registers.
 #[async_trait]
 pub trait Presence: Send + Sync + 'static {
     fn driver(&self) -> &'static str;
@@ -39,8 +61,19 @@ pub trait Presence: Send + Sync + 'static {
     /// Whether each has a connection, in the order asked.
     async fn online(&self, users: &[UserKey]) -> Result<Vec<bool>>;
 
-    /// Every connection of a gateway that is gone; returns the users that went offline by it.
+    /// Begins or renews the lease of a gateway, which says what it holds.
+    async fn lease(&self, gateway: &str, held: Held) -> Result<Lease>;
+
+    /// The gateways whose lease ended and that were not dropped since.
+    async fn lapsed(&self) -> Result<Vec<String>>;
+
+    /// Every connection of a gateway that is gone; returns the users that went offline by it. Of callers
+    /// at the same time one gets each user.
     async fn drop_gateway(&self, gateway: &str) -> Result<Vec<UserKey>>;
+
+    /// Unregisters the gateway's connections up to this number that are not among `kept`; returns the
+    /// users that went offline by it.
+    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<UserKey>>;
 
     /// Replaces the users that a connection watches. False, and nothing is changed, where the connection
     /// is not registered (any more): what watches ends with its connection, whatever comes late.
@@ -48,4 +81,8 @@ pub trait Presence: Send + Sync + 'static {
 
     /// The connections that watch the user.
     async fn watchers(&self, user: &UserKey) -> Result<Vec<ConnectionRef>>;
+
+    /// Notes what watchers are told of the user; true if it is not what they were told last. In the
+    /// beginning everybody is offline.
+    async fn show(&self, user: &UserKey, online: bool) -> Result<bool>;
 }

@@ -1,4 +1,5 @@
-//! The presence of one process: a few maps behind a lock that is held for microseconds.
+//! The presence of one process: maps behind a lock that is held for microseconds. A gateway of the same
+//! process cannot die alone, so a lease never ends here by time; [`MemoryPresence::end_lease`] ends it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -7,9 +8,12 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use posthorn_core::UserKey;
+use posthorn_core::{Held, UserKey};
 
-use crate::{ConnectionRef, Presence, Result};
+use crate::{ConnectionRef, Lease, LeaseState, Presence, Result};
+
+/// How often a gateway of the same process has itself compared, roughly, ms.
+const TTL_MS: u64 = 60_000;
 
 #[derive(Default)]
 pub struct MemoryPresence(Mutex<State>);
@@ -18,10 +22,26 @@ pub struct MemoryPresence(Mutex<State>);
 struct State {
     /// Few connections each: a vector in the order of registration.
     users: HashMap<UserKey, Vec<ConnectionRef>>,
-    registered: HashSet<ConnectionRef>,
+    gateways: BTreeMap<String, Gateway>,
     /// What each connection watches, and the other way round.
     watching: HashMap<ConnectionRef, Vec<UserKey>>,
     watchers: HashMap<UserKey, BTreeSet<ConnectionRef>>,
+    /// Whom watchers were told to be online.
+    shown: HashSet<UserKey>,
+}
+
+#[derive(Default)]
+struct Gateway {
+    lease: LeaseOf,
+    connections: BTreeMap<u64, UserKey>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum LeaseOf {
+    #[default]
+    None,
+    Lives,
+    Ended,
 }
 
 impl MemoryPresence {
@@ -29,9 +49,28 @@ impl MemoryPresence {
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
     }
+
+    /// As if the gateway had not renewed its lease in time.
+    pub fn end_lease(&self, gateway: &str) {
+        self.0.lock().gateways.entry(gateway.to_owned()).or_default().lease = LeaseOf::Ended;
+    }
+
+    /// As if the engine had lost everything.
+    pub fn forget(&self) {
+        *self.0.lock() = State::default();
+    }
 }
 
 impl State {
+    /// A gateway that never leased is one of this process, too.
+    fn lives(&self, at: &ConnectionRef) -> bool {
+        self.gateways.get(&at.gateway).is_none_or(|gateway| gateway.lease != LeaseOf::Ended)
+    }
+
+    fn registered(&self, at: &ConnectionRef) -> bool {
+        self.gateways.get(&at.gateway).is_some_and(|gateway| gateway.connections.contains_key(&at.connection))
+    }
+
     fn unwatch(&mut self, at: &ConnectionRef) {
         for user in self.watching.remove(at).unwrap_or_default() {
             if let Some(watchers) = self.watchers.get_mut(&user) {
@@ -55,9 +94,24 @@ impl State {
         if last {
             self.users.remove(user);
         }
-        self.registered.remove(at);
+        if let Some(gateway) = self.gateways.get_mut(&at.gateway) {
+            gateway.connections.remove(&at.connection);
+        }
         self.unwatch(at);
         last
+    }
+
+    /// Those of the gateway that `goes` names; the users that went offline by it, in order.
+    fn unregister_all(&mut self, gateway: &str, goes: impl Fn(u64) -> bool) -> Vec<UserKey> {
+        let all = self.gateways.get(gateway).into_iter().flat_map(|gateway| &gateway.connections);
+        let going: Vec<_> = all.filter(|(c, _)| goes(**c)).map(|(c, user)| (*c, user.clone())).collect();
+        let mut offline = BTreeSet::new();
+        for (connection, user) in going {
+            if self.unregister(&user, &ConnectionRef { gateway: gateway.to_owned(), connection }) {
+                offline.insert(user);
+            }
+        }
+        offline.into_iter().collect()
     }
 }
 
@@ -75,6 +129,7 @@ impl Presence for MemoryPresence {
             connections.push(at.clone());
             state.registered.insert(at.clone());
         }
+        state.gateways.entry(at.gateway.clone()).or_default().connections.insert(at.connection, user.clone());
         Ok(first)
     }
 
@@ -84,39 +139,53 @@ impl Presence for MemoryPresence {
 
     async fn lookup(&self, users: &[UserKey]) -> Result<Vec<ConnectionRef>> {
         let state = self.0.lock();
-        Ok(users.iter().filter_map(|user| state.users.get(user)).flatten().cloned().collect())
+        let all = users.iter().filter_map(|user| state.users.get(user)).flatten();
+        Ok(all.filter(|at| state.lives(at)).cloned().collect())
     }
 
     async fn online(&self, users: &[UserKey]) -> Result<Vec<bool>> {
         let state = self.0.lock();
-        Ok(users.iter().map(|user| state.users.contains_key(user)).collect())
+        let of = |user| state.users.get(user).is_some_and(|all| all.iter().any(|at| state.lives(at)));
+        Ok(users.iter().map(of).collect())
+    }
+
+    async fn lease(&self, gateway: &str, held: Held) -> Result<Lease> {
+        let mut state = self.0.lock();
+        let gateway = state.gateways.entry(gateway.to_owned()).or_default();
+        let was = std::mem::replace(&mut gateway.lease, LeaseOf::Lives);
+        let mut here = Held::default();
+        for (connection, user) in &gateway.connections {
+            here.add(user, *connection);
+        }
+        let state = match was {
+            LeaseOf::Lives if here == held => LeaseState::Kept,
+            LeaseOf::Lives => LeaseState::Differs,
+            LeaseOf::None | LeaseOf::Ended => LeaseState::Lost,
+        };
+        Ok(Lease { state, ttl_ms: TTL_MS })
+    }
+
+    async fn lapsed(&self) -> Result<Vec<String>> {
+        let state = self.0.lock();
+        let ended = state.gateways.iter().filter(|(_, gateway)| gateway.lease == LeaseOf::Ended);
+        Ok(ended.map(|(name, _)| name.clone()).collect())
     }
 
     async fn drop_gateway(&self, gateway: &str) -> Result<Vec<UserKey>> {
         let mut state = self.0.lock();
-        let mut gone: BTreeMap<UserKey, Vec<ConnectionRef>> = BTreeMap::new();
-        for (user, connections) in &state.users {
-            let theirs: Vec<_> = connections.iter().filter(|at| at.gateway == gateway).cloned().collect();
-            if !theirs.is_empty() {
-                gone.insert(user.clone(), theirs);
-            }
-        }
-        let mut offline = Vec::new();
-        for (user, connections) in gone {
-            let mut went = false;
-            for at in connections {
-                went |= state.unregister(&user, &at);
-            }
-            if went {
-                offline.push(user);
-            }
-        }
+        let offline = state.unregister_all(gateway, |_| true);
+        state.gateways.remove(gateway);
         Ok(offline)
+    }
+
+    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<UserKey>> {
+        let kept: HashSet<u64> = kept.iter().copied().collect();
+        Ok(self.0.lock().unregister_all(gateway, |connection| connection <= upto && !kept.contains(&connection)))
     }
 
     async fn watch(&self, at: &ConnectionRef, users: &[UserKey]) -> Result<bool> {
         let mut state = self.0.lock();
-        if !state.registered.contains(at) {
+        if !state.registered(at) {
             return Ok(false);
         }
         state.unwatch(at);
@@ -131,16 +200,37 @@ impl Presence for MemoryPresence {
     }
 
     async fn watchers(&self, user: &UserKey) -> Result<Vec<ConnectionRef>> {
-        Ok(self.0.lock().watchers.get(user).into_iter().flatten().cloned().collect())
+        let state = self.0.lock();
+        Ok(state.watchers.get(user).into_iter().flatten().filter(|at| state.lives(at)).cloned().collect())
+    }
+
+    async fn show(&self, user: &UserKey, online: bool) -> Result<bool> {
+        let shown = &mut self.0.lock().shown;
+        Ok(if online { shown.insert(user.clone()) } else { shown.remove(user) })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::Engine;
+
+    struct Model(Arc<MemoryPresence>);
+
+    #[async_trait]
+    impl Engine for Model {
+        async fn end_lease(&self, gateway: &str) {
+            self.0.end_lease(gateway);
+        }
+
+        async fn forget(&self) {
+            self.0.forget();
+        }
+    }
 
     #[tokio::test]
     async fn the_memory_presence_conforms() {
-        crate::conformance::run(MemoryPresence::new()).await;
+        let presence = MemoryPresence::new();
+        crate::conformance::run(presence.clone(), &Model(presence)).await;
     }
 }

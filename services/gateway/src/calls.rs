@@ -38,6 +38,9 @@ calls! {
         authenticate = authenticate(AuthenticateRequest) -> AuthenticateReply, failure;
         connect_session = connect(ConnectRequest) -> ConnectReply, failure;
         disconnect_session = disconnect(DisconnectRequest) -> DisconnectReply, failure;
+        lease_session = lease(LeaseRequest) -> LeaseReply, failure;
+        register_session = register_again(RegisterAgainRequest) -> RegisterAgainReply, failure;
+        prune_session = prune(PruneRequest) -> PruneReply, failure;
         watch_presence = watch(WatchRequest) -> WatchReply, failure;
     }
     storage {

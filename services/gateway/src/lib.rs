@@ -8,6 +8,7 @@ mod drain;
 mod error;
 pub mod history;
 pub mod http;
+mod lease;
 mod limits;
 mod live;
 mod metrics;

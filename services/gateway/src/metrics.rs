@@ -50,6 +50,7 @@ pub(crate) struct EdgeMetrics {
     pub bus_gaps: Counter,
     pub presence_checks: Family<ResultLabel, Counter>,
     pub presence_checks_waiting: Gauge,
+    pub registered_again: Counter,
     pub send_to_ack_seconds: Histogram,
     ack_to_deliver: Family<RouteLabel, Histogram>,
 }
@@ -92,6 +93,11 @@ impl EdgeMetrics {
                 "edge_presence_checks_waiting",
                 "Connections that wait for that; bound: edge.max_connections",
                 gauge(),
+            ),
+            registered_again: m.register(
+                "edge_registered_again",
+                "Connections registered again after the presence engine lost some",
+                Counter::default(),
             ),
             send_to_ack_seconds: m.register("send_to_ack_seconds", "From a send's frame to its reply", histogram()),
             ack_to_deliver: m.register(

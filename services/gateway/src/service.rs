@@ -54,6 +54,8 @@ pub struct Gateway {
     sockets: AtomicU64,
     /// Both subjects are subscribed: (own, all).
     subscribed: watch::Sender<(bool, bool)>,
+    /// Whether the last renewal of the lease was answered; `None` before the first.
+    lease: watch::Sender<Option<bool>>,
     generation: Mutex<Option<(u64, Instant)>>,
 }
 
@@ -81,6 +83,7 @@ impl Gateway {
             unauthenticated: AtomicU64::new(0),
             sockets: AtomicU64::new(0),
             subscribed: watch::Sender::new((false, false)),
+            lease: watch::Sender::new(None),
             generation: Mutex::new(None),
             deps,
         });
@@ -88,6 +91,7 @@ impl Gateway {
         tasks.critical("gateway events", follow(gateway.clone(), Subject::Own));
         tasks.critical("gateway cuts", follow(gateway.clone(), Subject::All));
         tasks.critical("presence checks", presence::check_in_turn(gateway.clone()));
+        tasks.critical("gateway lease", crate::lease::hold(gateway.clone()));
         tasks.background("gateway stop", crate::drain::end_when_stopping(gateway.clone()));
         gateway
     }
@@ -128,7 +132,12 @@ impl Gateway {
         if self.sockets.load(Ordering::Relaxed) >= self.config().max_connections {
             degraded.push("connections");
         }
-        Readiness { ready: degraded.is_empty(), degraded }
+        let ready = degraded.is_empty();
+        if *self.lease.borrow() == Some(false) {
+            // Clients are served all the same: events go to all gateways.
+            degraded.push("presence");
+        }
+        Readiness { ready, degraded }
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -147,10 +156,16 @@ impl Gateway {
         });
     }
 
-    /// Returns once events reach this gateway: nobody is registered before.
-    pub(crate) async fn when_subscribed(&self) {
-        // The sender is ours: it cannot be gone.
+    pub(crate) fn leased(&self, renewed: bool) {
+        self.lease.send_replace(Some(renewed));
+    }
+
+    /// Returns once events reach this gateway, and lookups find it if they find anybody: nobody is
+    /// registered before.
+    pub(crate) async fn when_reachable(&self) {
+        // The senders are ours: they cannot be gone.
         let _ = self.subscribed.subscribe().wait_for(|&(own, all)| own && all).await;
+        let _ = self.lease.subscribe().wait_for(Option::is_some).await;
     }
 
     /// Counts a socket for as long as the ticket lives; `None` where one of the bounds is reached.

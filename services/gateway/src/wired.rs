@@ -79,7 +79,7 @@ impl Wired {
             metrics,
             tasks,
         });
-        gateway.when_subscribed().await;
+        gateway.when_reachable().await;
         Self { gateway, session, late }
     }
 

@@ -15,14 +15,16 @@ use tokio::sync::mpsc;
 
 use crate::metrics::RoutingMetrics;
 
-/// Tries of a lookup before its publication is given up; the gateways then find a hole.
+/// Goes to every gateway.
+const ALL_GATEWAYS: &str = "gateways";
+/// Tries of a lookup before its publication goes to all gateways.
 const LOOKUP_TRIES: u32 = 5;
 
 pub struct Fanout {
     session: SessionClient,
     bus: Arc<dyn Bus>,
     publisher: String,
-    gateways: Mutex<HashMap<String, mpsc::Sender<Publication>>>,
+    subjects: Mutex<HashMap<String, mpsc::Sender<Publication>>>,
     queue: usize,
     metrics: Arc<RoutingMetrics>,
     tasks: Tasks,
@@ -37,7 +39,7 @@ impl Fanout {
         metrics: Arc<RoutingMetrics>,
         tasks: Tasks,
     ) -> Self {
-        Self { session, bus, publisher, gateways: Mutex::default(), queue, metrics, tasks }
+        Self { session, bus, publisher, subjects: Mutex::default(), queue, metrics, tasks }
     }
 
     /// To every connection of these users, in the trace of the present request. Publications of one
@@ -48,9 +50,7 @@ impl Fanout {
         }
         let started = Instant::now();
         let Some(found) = self.lookup(tenant, users).await else {
-            self.metrics.publications_dropped.inc();
-            self.leave_a_hole(tenant).await;
-            return;
+            return self.broadcast(tenant, users, what).await;
         };
         let traceparent = current().map(|context| context.trace.to_string()).unwrap_or_default();
         for mut gateway in found {
@@ -66,9 +66,10 @@ impl Fanout {
                 tenant: tenant.to_owned(),
                 connections: gateway.connections,
                 traceparent: traceparent.clone(),
+                users: Vec::new(),
                 what: Some(what.clone()),
             };
-            let queue = self.gateway(&gateway.gateway);
+            let queue = self.queue(format!("gateway.{}", gateway.gateway));
             if queue.send(publication).await.is_err() {
                 self.metrics.publications_dropped.inc();
             }
@@ -76,16 +77,24 @@ impl Fanout {
         self.metrics.publish_seconds.observe(started.elapsed().as_secs_f64());
     }
 
-    /// Whoever it was for: every gateway finds a number missing, and reads the log.
-    async fn leave_a_hole(&self, tenant: &str) {
-        let queues: Vec<_> = self.gateways.lock().values().cloned().collect();
-        for queue in queues {
-            let (publisher, tenant) = (self.publisher.clone(), tenant.to_owned());
-            // A gateway that is gone needs nothing.
-            let _ = queue.send(Publication { publisher, tenant, ..Publication::default() }).await;
+    /// Where the recipients are is not known: every gateway gets it, and finds its own among them. Whoever
+    /// asked gets it too, its connection being one of them.
+    async fn broadcast(&self, tenant: &str, users: &[String], what: What) {
+        self.metrics.broadcasts.inc();
+        let publication = Publication {
+            publisher: self.publisher.clone(),
+            tenant: tenant.to_owned(),
+            users: users.to_vec(),
+            traceparent: current().map(|context| context.trace.to_string()).unwrap_or_default(),
+            what: Some(what),
+            ..Publication::default()
+        };
+        if self.queue(ALL_GATEWAYS.to_owned()).send(publication).await.is_err() {
+            self.metrics.publications_dropped.inc();
         }
     }
 
+    /// `None` where nobody knows.
     async fn lookup(
         &self,
         tenant: &str,
@@ -94,7 +103,7 @@ impl Fanout {
         for attempt in 0..LOOKUP_TRIES {
             let request = LookupRequest { tenant: tenant.to_owned(), users: users.to_vec() };
             match call(self.session.clone().lookup(request)).await {
-                Ok(reply) => return Some(reply.gateways),
+                Ok(reply) => return (!reply.unknown).then_some(reply.gateways),
                 Err(failure) => {
                     tracing::warn!(%failure, attempt, "lookup of recipients failed");
                     sleep(std::time::Duration::from_millis(20 << attempt)).await;
@@ -104,15 +113,15 @@ impl Fanout {
         None
     }
 
-    fn gateway(&self, gateway: &str) -> mpsc::Sender<Publication> {
-        let mut gateways = self.gateways.lock();
-        if let Some(queue) = gateways.get(gateway).filter(|queue| !queue.is_closed()) {
+    fn queue(&self, subject: String) -> mpsc::Sender<Publication> {
+        let mut subjects = self.subjects.lock();
+        if let Some(queue) = subjects.get(&subject).filter(|queue| !queue.is_closed()) {
             return queue.clone();
         }
         let (tx, rx) = mpsc::channel(self.queue);
-        gateways.insert(gateway.to_owned(), tx.clone());
+        subjects.insert(subject.clone(), tx.clone());
         let (bus, metrics) = (Arc::clone(&self.bus), Arc::clone(&self.metrics));
-        let (subject, stopping) = (format!("gateway.{gateway}"), self.tasks.stopping());
+        let stopping = self.tasks.stopping();
         self.tasks.background("fanout", async move {
             tokio::select! {
                 () = number_and_publish(bus, metrics, subject, rx) => {}
@@ -123,7 +132,7 @@ impl Fanout {
     }
 }
 
-/// The numbers are those of the order on the bus: one task per gateway gives both.
+/// The numbers are those of the order on the bus: one task per subject gives both.
 async fn number_and_publish(
     bus: Arc<dyn Bus>,
     metrics: Arc<RoutingMetrics>,
@@ -132,8 +141,7 @@ async fn number_and_publish(
 ) {
     let mut number = 0;
     while let Some(mut publication) = queue.recv().await {
-        // Without a content it stands for one that was lost: the number before it is never used.
-        number += if publication.what.is_some() { 1 } else { 2 };
+        number += 1;
         publication.number = number;
         if let Err(error) = bus.publish(&subject, Bytes::from(publication.encode_to_vec())).await {
             metrics.publications_dropped.inc();

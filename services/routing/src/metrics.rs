@@ -47,6 +47,7 @@ pub struct RoutingMetrics {
     pub settled: Counter,
     pub publications: Counter,
     pub publications_dropped: Counter,
+    pub broadcasts: Counter,
     pub publish_seconds: Histogram,
     pub overloaded: Counter,
     evicted: Family<What, Counter>,
@@ -88,6 +89,11 @@ impl RoutingMetrics {
             publications_dropped: m.register(
                 "broker_publications_dropped",
                 "Publications lost to a full queue or a failing bus; gateways notice and resync",
+                Counter::default(),
+            ),
+            broadcasts: m.register(
+                "broker_broadcasts",
+                "Publications to all gateways, the presence engine being away",
                 Counter::default(),
             ),
             publish_seconds: m.register(

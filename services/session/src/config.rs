@@ -27,6 +27,8 @@ pub struct SessionConfig {
     pub max_remembered_devices: usize,
     /// Devices in one page of a user's list.
     pub max_device_page: u32,
+    /// How often gateways whose lease ended are looked for, on average. One that is found twice in a row is gone.
+    pub sweep_ms: u64,
     /// Users in one lookup.
     pub max_lookup_users: usize,
     /// Users that one connection may watch.
@@ -51,6 +53,7 @@ impl Default for SessionConfig {
             device_seen_ms: 3_600_000,
             max_remembered_devices: 100_000,
             max_device_page: 200,
+            sweep_ms: 1_000,
             max_lookup_users: 20_000,
             max_watched_users: 1_000,
             cut_again_ms: 15_000,

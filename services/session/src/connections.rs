@@ -23,22 +23,24 @@ struct LastSeen {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn presence(error: PresenceError) -> Failure {
+pub(crate) fn presence(error: PresenceError) -> Failure {
     Failure::new(Code::Unavailable, error.to_string())
 }
 
 impl SessionService {
-    /// Registered when this returns: (session, resume token).
+    /// Registered when this returns, unless the engine is away: (session, resume token).
     pub async fn connect(self: &Arc<Self>, request: ConnectRequest) -> Result<(String, String), Failure> {
         let user = key_of(&request.tenant, &request.user)?;
         let at = ConnectionRef { gateway: request.gateway, connection: request.connection };
         // Before the connection counts: whoever is there can be found and revoked.
         self.note_device(&user, &request.device, &request.client).await;
-        let first = self.presence.register(&user, &request.device, &at).await.map_err(presence)?;
-        let was_leaving = self.leaving.lock().remove(&user).is_some();
-        if first && !was_leaving {
-            let (service, user) = (Arc::clone(self), user.clone());
-            self.tasks.background("presence", async move { service.show(&user, 0).await });
+        match self.presence.register(&user, &request.device, &at).await {
+            Ok(first) => self.arrived(user, first),
+            // Events go to all gateways meanwhile; afterwards the gateway's lease shows that it is missing.
+            Err(error) => {
+                self.metrics.unregistered.inc();
+                tracing::debug!(%error, "a connection was not registered");
+            }
         }
         let session =
             if request.session.is_empty() { self.clock.uuid_v4().simple().to_string() } else { request.session };
@@ -56,16 +58,15 @@ impl SessionService {
         Ok(())
     }
 
-    /// A gateway that is gone: its users leave.
-    #[allow(dead_code, reason = "called by the sweep of dead gateways where there are several")]
-    pub async fn drop_gateway(self: &Arc<Self>, gateway: &str) -> Result<(), Failure> {
-        for user in self.presence.drop_gateway(gateway).await.map_err(presence)? {
-            self.leave(user);
+    pub(crate) fn arrived(self: &Arc<Self>, user: UserKey, first: bool) {
+        let was_leaving = self.leaving.lock().remove(&user).is_some();
+        if first && !was_leaving {
+            let service = Arc::clone(self);
+            self.tasks.background("presence", async move { service.show(&user, 0).await });
         }
-        Ok(())
     }
 
-    fn leave(self: &Arc<Self>, user: UserKey) {
+    pub(crate) fn leave(self: &Arc<Self>, user: UserKey) {
         let ticket = self.clock.random();
         self.leaving.lock().insert(user.clone(), ticket);
         let (service, seen_ms) = (Arc::clone(self), self.clock.now_ms());
@@ -100,12 +101,13 @@ impl SessionService {
                 return;
             }
         };
-        let changed = {
-            let mut shown = self.shown.lock();
-            if online { shown.insert(user.clone()) } else { shown.remove(user) }
-        };
-        if !changed {
-            return;
+        match self.presence.show(user, online).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(%error, "what watchers were told of a user is not known");
+                return;
+            }
         }
         if online {
             self.metrics.transition("online");
@@ -134,8 +136,8 @@ impl SessionService {
         }
     }
 
-    /// The connections of these users, by gateway.
-    pub async fn lookup(&self, tenant: &str, users: &[String]) -> Result<Vec<GatewayConnections>, Failure> {
+    /// The connections of these users, by gateway; `None` where the engine does not answer.
+    pub async fn lookup(&self, tenant: &str, users: &[String]) -> Result<Option<Vec<GatewayConnections>>, Failure> {
         if users.len() > self.config.max_lookup_users {
             return Err(Failure::plain(Code::Overloaded).limit("session.max_lookup_users"));
         }
@@ -146,7 +148,14 @@ impl SessionService {
             Ok(UserKey { tenant: tenant.clone(), user })
         };
         let users = users.iter().map(key).collect::<Result<Vec<_>, Failure>>()?;
-        let found = by_gateway(self.presence.lookup(&users).await.map_err(presence)?);
+        let found = match self.presence.lookup(&users).await {
+            Ok(found) => Some(by_gateway(found)),
+            Err(error) => {
+                self.metrics.unknown_lookups.inc();
+                tracing::debug!(%error, "where recipients are is not known");
+                None
+            }
+        };
         self.metrics.lookup_seconds.observe(started.elapsed().as_secs_f64());
         Ok(found)
     }

@@ -125,7 +125,7 @@ impl Session for Grpc {
     async fn lookup(&self, request: Request<wire::LookupRequest>) -> Reply<wire::LookupReply> {
         let request = request.into_inner();
         let found = self.0.lookup(&request.tenant, &request.users).await;
-        reply(found.map(|gateways| wire::LookupReply { gateways }))
+        reply(found.map(|found| wire::LookupReply { unknown: found.is_none(), gateways: found.unwrap_or_default() }))
     }
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Reply<wire::WatchReply> {
@@ -137,5 +137,17 @@ impl Session for Grpc {
         let request = request.into_inner();
         let now = self.0.presence_of(&request.tenant, &request.users).await;
         reply(now.map(|now| wire::PresenceReply { now }))
+    }
+
+    async fn lease(&self, request: Request<wire::LeaseRequest>) -> Reply<wire::LeaseReply> {
+        reply(self.0.lease(request.into_inner()).await)
+    }
+
+    async fn register_again(&self, request: Request<wire::RegisterAgainRequest>) -> Reply<wire::RegisterAgainReply> {
+        reply(self.0.register_again(request.into_inner()).await.map(|()| wire::RegisterAgainReply {}))
+    }
+
+    async fn prune(&self, request: Request<wire::PruneRequest>) -> Reply<wire::PruneReply> {
+        reply(self.0.prune(request.into_inner()).await.map(|()| wire::PruneReply {}))
     }
 }

@@ -5,6 +5,7 @@ pub mod config;
 mod connections;
 mod devices;
 mod error;
+mod gateways;
 pub mod grpc;
 mod keys;
 mod metrics;

@@ -1,5 +1,6 @@
 //! What operators see of sessions.
 
+use posthorn_proto::internal::LeaseState;
 use posthorn_telemetry::{Metrics, Word, counter_family, histogram};
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -19,6 +20,10 @@ pub struct SessionMetrics {
     pub cuts_not_repeated: Counter,
     pub publications_dropped: Counter,
     pub lookup_seconds: Histogram,
+    pub unknown_lookups: Counter,
+    pub unregistered: Counter,
+    pub gateways_dropped: Counter,
+    leases: Family<Outcome, Counter>,
 }
 
 impl SessionMetrics {
@@ -43,6 +48,26 @@ impl SessionMetrics {
                 Counter::default(),
             ),
             lookup_seconds: m.register("session_lookup_seconds", "Lookup of recipients' connections", histogram()),
+            unknown_lookups: m.register(
+                "session_unknown_lookups",
+                "Lookups that the presence engine did not answer; events went to all gateways",
+                Counter::default(),
+            ),
+            unregistered: m.register(
+                "session_unregistered_connects",
+                "Connects that the presence engine did not take; their gateways register them again",
+                Counter::default(),
+            ),
+            gateways_dropped: m.register(
+                "session_gateways_dropped",
+                "Gateways whose lease ended and whose connections were dropped",
+                Counter::default(),
+            ),
+            leases: m.register(
+                "session_leases_not_kept",
+                "Renewals that found no lease (lost) or other connections than the gateway's (differs)",
+                counter_family(),
+            ),
         }
     }
 
@@ -52,6 +77,11 @@ impl SessionMetrics {
 
     pub fn device(&self, result: &'static str) {
         self.devices.get_or_create(&Outcome { result: Word(result) }).inc();
+    }
+
+    pub fn lease(&self, state: LeaseState) {
+        let result = if state == LeaseState::Lost { "lost" } else { "differs" };
+        self.leases.get_or_create(&Outcome { result: Word(result) }).inc();
     }
 
     pub fn transition(&self, result: &'static str) {

@@ -129,8 +129,8 @@ impl SessionService {
             number: *number,
             tenant: tenant.to_owned(),
             connections,
-            traceparent: String::new(),
             what: Some(what),
+            ..Publication::default()
         };
         if let Err(error) = self.bus.publish(subject, Bytes::from(publication.encode_to_vec())).await {
             self.metrics.publications_dropped.inc();

@@ -1,7 +1,7 @@
 //! One session instance.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, OnceLock, atomic::AtomicUsize},
 };
 
@@ -17,8 +17,8 @@ use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 
 use crate::{
-    SessionConfig, devices::Remembered, error::bad_id, keys::Keys, metrics::SessionMetrics, records::Records,
-    resume::load_key,
+    SessionConfig, devices::Remembered, error::bad_id, gateways::sweep, keys::Keys, metrics::SessionMetrics,
+    records::Records, resume::load_key,
 };
 
 /// Users whose watchers can be told at the same time.
@@ -54,8 +54,6 @@ pub struct SessionService {
     pub(crate) resume_key: OnceLock<hmac::Key>,
     /// Users within their grace, with the ticket of the leave that began it.
     pub(crate) leaving: Mutex<HashMap<UserKey, u64>>,
-    /// Users that watchers were told are online.
-    pub(crate) shown: Mutex<HashSet<UserKey>>,
     /// Held while a user's watchers are told, by the user's shard: so they are told in order.
     pub(crate) telling: [tokio::sync::Mutex<()>; TELLERS],
     /// Revocations that will be published once more.
@@ -65,9 +63,10 @@ pub struct SessionService {
 }
 
 impl SessionService {
+    /// Begins to sweep gateways that are gone, too.
     #[must_use]
     pub fn new(deps: SessionDeps) -> Arc<Self> {
-        Arc::new(Self {
+        let service = Arc::new(Self {
             config: deps.config,
             records: Records(deps.storage),
             presence: deps.presence,
@@ -80,11 +79,12 @@ impl SessionService {
             clock: deps.clock,
             resume_key: OnceLock::new(),
             leaving: Mutex::default(),
-            shown: Mutex::default(),
             telling: Default::default(),
             waiting_cuts: AtomicUsize::new(0),
             numbers: tokio::sync::Mutex::default(),
-        })
+        });
+        service.tasks.critical("gateway sweep", sweep(Arc::clone(&service)));
+        service
     }
 
     /// Reads what it needs before it can answer.

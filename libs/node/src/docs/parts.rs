@@ -115,6 +115,10 @@ pub(super) const ROWS: &[Row] = &[
         "Devices of which an instance remembers that they were; beyond it, it asks the store.",
     ),
     Row::new("session.max_device_page", "Devices in one page of a user's list."),
+    Row::new(
+        "session.sweep_ms",
+        "How often gateways whose lease ended are looked for, on average. One that is found twice in a row is gone: its users leave.",
+    ),
     Row::new("session.max_lookup_users", "Users in one lookup."),
     Row::new("session.max_watched_users", "Users that one connection may watch."),
     Row::new(

@@ -4645,6 +4645,9 @@ pub struct LookupRequest {
 pub struct LookupReply {
     #[prost(message, repeated, tag = "1")]
     pub gateways: ::prost::alloc::vec::Vec<GatewayConnections>,
+    /// The presence engine does not answer: they may be anywhere.
+    #[prost(bool, tag = "2")]
+    pub unknown: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GatewayConnections {
@@ -4686,6 +4689,57 @@ pub struct PresenceReply {
     #[prost(message, repeated, tag = "1")]
     pub now: ::prost::alloc::vec::Vec<super::super::client::v1::PresenceNow>,
 }
+/// With the count and the hash of the gateway's connections.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseRequest {
+    #[prost(string, tag = "1")]
+    pub gateway: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub count: u64,
+    #[prost(uint64, tag = "3")]
+    pub hash: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseReply {
+    #[prost(enumeration = "LeaseState", tag = "1")]
+    pub state: i32,
+    /// How long it lives if it is not renewed.
+    #[prost(uint64, tag = "2")]
+    pub ttl_ms: u64,
+}
+/// 1,000 at most.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RegisterAgainRequest {
+    #[prost(string, tag = "1")]
+    pub gateway: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub connections: ::prost::alloc::vec::Vec<Registration>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Registration {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub user: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub device: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub connection: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisterAgainReply {}
+/// Of the gateway's connections up to this number, only these are left.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PruneRequest {
+    #[prost(string, tag = "1")]
+    pub gateway: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub upto: u64,
+    #[prost(uint64, repeated, tag = "3")]
+    pub kept: ::prost::alloc::vec::Vec<u64>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PruneReply {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum KeyScope {
@@ -4713,6 +4767,40 @@ impl KeyScope {
             "KEY_SCOPE_UNSPECIFIED" => Some(Self::Unspecified),
             "KEY_SCOPE_TENANT" => Some(Self::Tenant),
             "KEY_SCOPE_OPERATOR" => Some(Self::Operator),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LeaseState {
+    Unspecified = 0,
+    Kept = 1,
+    /// The engine holds others: it lost some, or some were on their way.
+    Differs = 2,
+    /// There was none: events may have been missed.
+    Lost = 3,
+}
+impl LeaseState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LEASE_STATE_UNSPECIFIED",
+            Self::Kept => "LEASE_STATE_KEPT",
+            Self::Differs => "LEASE_STATE_DIFFERS",
+            Self::Lost => "LEASE_STATE_LOST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LEASE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "LEASE_STATE_KEPT" => Some(Self::Kept),
+            "LEASE_STATE_DIFFERS" => Some(Self::Differs),
+            "LEASE_STATE_LOST" => Some(Self::Lost),
             _ => None,
         }
     }
@@ -5186,6 +5274,70 @@ pub mod session_client {
                 .insert(GrpcMethod::new("posthorn.internal.v1.Session", "Presence"));
             self.inner.unary(req, path, codec).await
         }
+        /// A gateway's sign of life; and what it holds, again, where the presence engine lost it.
+        pub async fn lease(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LeaseRequest>,
+        ) -> std::result::Result<tonic::Response<super::LeaseReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/posthorn.internal.v1.Session/Lease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("posthorn.internal.v1.Session", "Lease"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn register_again(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RegisterAgainRequest>,
+        ) -> std::result::Result<tonic::Response<super::RegisterAgainReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/posthorn.internal.v1.Session/RegisterAgain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("posthorn.internal.v1.Session", "RegisterAgain"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn prune(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PruneRequest>,
+        ) -> std::result::Result<tonic::Response<super::PruneReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/posthorn.internal.v1.Session/Prune",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("posthorn.internal.v1.Session", "Prune"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -5292,6 +5444,19 @@ pub mod session_server {
             &self,
             request: tonic::Request<super::PresenceRequest>,
         ) -> std::result::Result<tonic::Response<super::PresenceReply>, tonic::Status>;
+        /// A gateway's sign of life; and what it holds, again, where the presence engine lost it.
+        async fn lease(
+            &self,
+            request: tonic::Request<super::LeaseRequest>,
+        ) -> std::result::Result<tonic::Response<super::LeaseReply>, tonic::Status>;
+        async fn register_again(
+            &self,
+            request: tonic::Request<super::RegisterAgainRequest>,
+        ) -> std::result::Result<tonic::Response<super::RegisterAgainReply>, tonic::Status>;
+        async fn prune(
+            &self,
+            request: tonic::Request<super::PruneRequest>,
+        ) -> std::result::Result<tonic::Response<super::PruneReply>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct SessionServer<T> {
@@ -6116,6 +6281,135 @@ pub mod session_server {
                     };
                     Box::pin(fut)
                 }
+                "/posthorn.internal.v1.Session/Lease" => {
+                    #[allow(non_camel_case_types)]
+                    struct LeaseSvc<T: Session>(pub Arc<T>);
+                    impl<T: Session> tonic::server::UnaryService<super::LeaseRequest>
+                    for LeaseSvc<T> {
+                        type Response = super::LeaseReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LeaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Session>::lease(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LeaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/posthorn.internal.v1.Session/RegisterAgain" => {
+                    #[allow(non_camel_case_types)]
+                    struct RegisterAgainSvc<T: Session>(pub Arc<T>);
+                    impl<T: Session> tonic::server::UnaryService<super::RegisterAgainRequest>
+                    for RegisterAgainSvc<T> {
+                        type Response = super::RegisterAgainReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RegisterAgainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Session>::register_again(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RegisterAgainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/posthorn.internal.v1.Session/Prune" => {
+                    #[allow(non_camel_case_types)]
+                    struct PruneSvc<T: Session>(pub Arc<T>);
+                    impl<T: Session> tonic::server::UnaryService<super::PruneRequest>
+                    for PruneSvc<T> {
+                        type Response = super::PruneReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PruneRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Session>::prune(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PruneSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -6169,6 +6463,9 @@ pub struct Publication {
     pub connections: ::prost::alloc::vec::Vec<u64>,
     #[prost(string, tag = "5")]
     pub traceparent: ::prost::alloc::string::String,
+    /// On subject `gateways`, in place of connections: whose they are, where it is not known where.
+    #[prost(string, repeated, tag = "6")]
+    pub users: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(oneof = "publication::What", tags = "10, 11, 12, 13, 14, 15")]
     pub what: ::core::option::Option<publication::What>,
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use posthorn_core::{DeviceId, TenantId, UserId, UserKey};
+use posthorn_core::{DeviceId, Held, TenantId, UserId, UserKey};
 use posthorn_errors::Code;
 use posthorn_proto::internal::{Caller, Cut};
 
@@ -83,6 +83,23 @@ pub(crate) struct Registry {
     index: Mutex<Index>,
     next: AtomicU64,
     count: AtomicU64,
+    changes: Changes,
+}
+
+/// Connects and disconnects of which the session service may not know yet, or no longer.
+#[derive(Default)]
+struct Changes {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+/// One of them, until the session service has answered.
+pub(crate) struct Change<'a>(&'a Changes);
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.0.ended.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 #[derive(Default)]
@@ -105,6 +122,7 @@ impl Default for Registry {
             index: Mutex::default(),
             next: AtomicU64::new(1),
             count: AtomicU64::new(0),
+            changes: Changes::default(),
         }
     }
 }
@@ -113,6 +131,48 @@ impl Registry {
     /// A number no connection of this incarnation had.
     pub fn next_id(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The last number that was given.
+    pub fn newest_id(&self) -> u64 {
+        self.next.load(Ordering::Relaxed) - 1
+    }
+
+    /// A connection is about to come or go, here and at the session service.
+    pub fn change(&self) -> Change<'_> {
+        self.changes.begun.fetch_add(1, Ordering::SeqCst);
+        Change(&self.changes)
+    }
+
+    /// `None` while one comes or goes; else how many did so far.
+    pub fn quiet(&self) -> Option<u64> {
+        // In this order: what begins in between shows as one under way.
+        let ended = self.changes.ended.load(Ordering::SeqCst);
+        (self.changes.begun.load(Ordering::SeqCst) == ended).then_some(ended)
+    }
+
+    /// All connections, for comparison with what the presence engine holds.
+    pub fn held(&self) -> Held {
+        let mut held = Held::default();
+        for shard in &self.shards {
+            for connection in shard.read().values() {
+                held.add(&connection.identity.user_key(), connection.id);
+            }
+        }
+        held
+    }
+
+    /// The connections of these users, by ascending number.
+    pub fn of_users(&self, tenant: &str, users: &[String]) -> Vec<u64> {
+        let Ok(tenant) = TenantId::new(tenant) else { return Vec::new() };
+        let index = self.index.lock();
+        let keys =
+            users.iter().filter_map(|user| Some(UserKey { tenant: tenant.clone(), user: UserId::new(user).ok()? }));
+        let mut found: Vec<u64> =
+            keys.filter_map(|key| index.users.get(&key)).flat_map(|entry| entry.connections.iter().copied()).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     pub fn len(&self) -> u64 {
@@ -240,6 +300,39 @@ mod tests {
         assert_eq!(cut(Cut::default(), &[]), [1, 2, 3]);
         assert_eq!(cut(Cut::default(), &[3, 4, 99]), [3]);
         assert_eq!(cut(Cut { user: "nobody".into(), ..Cut::default() }, &[]), [0; 0]);
+    }
+
+    #[test]
+    fn users_are_found_by_name_within_their_tenant() {
+        let (registry, _) = registry();
+        let of = |tenant: &str, users: &[&str]| {
+            registry.of_users(tenant, &users.iter().map(|&user| user.to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(of("t", &["bob", "ada", "nobody", "ada", "?"]), [1, 2, 3]);
+        assert_eq!(of("other", &["bob", "ada"]), [4]);
+        assert_eq!(of("nowhere", &["ada"]), [0; 0]);
+    }
+
+    #[test]
+    fn it_is_quiet_between_changes_and_every_change_shows() {
+        let (registry, all) = registry();
+        let before = registry.quiet();
+        assert!(before.is_some());
+        let change = registry.change();
+        assert_eq!(registry.quiet(), None);
+        let other = registry.change();
+        drop(change);
+        assert_eq!(registry.quiet(), None);
+        drop(other);
+        assert_ne!(registry.quiet(), before);
+
+        let mut held = Held::default();
+        for connection in &all {
+            held.add(&connection.identity.user_key(), connection.id);
+        }
+        assert_eq!(registry.held(), held);
+        registry.remove(&all[0], "s");
+        assert_ne!(registry.held(), held);
     }
 
     #[test]

@@ -106,6 +106,8 @@ async fn consume(gateway: &Gateway, subject: Subject, mut subscription: Box<dyn 
                 match numbers.see(&publication.publisher, publication.number) {
                     Seen::Next => {}
                     Seen::Again => continue,
+                    // Who publishes events to all gateways publishes no cuts.
+                    Seen::Hole if !publication.users.is_empty() => Subject::Own.lost(gateway),
                     Seen::Hole => subject.lost(gateway),
                 }
                 spread(gateway, publication);
@@ -165,7 +167,10 @@ impl Numbers {
 
 /// Gives a publication to those of its connections that are here, in the trace that it came with.
 pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
-    let Publication { tenant, connections, what, traceparent, .. } = publication;
+    let Publication { tenant, mut connections, users, what, traceparent, .. } = publication;
+    if !users.is_empty() {
+        connections = gateway.registry.of_users(&tenant, &users);
+    }
     let trace = TraceContext::parse(&traceparent).map(|trace| trace.child(gateway.clock()));
     let _entered = trace.map(|trace| span_of(trace, connections.len()).entered());
     let sampled = trace.is_some_and(TraceContext::sampled);

@@ -184,6 +184,8 @@ impl Serving {
 
     async fn end(mut self, ending: Ending) {
         let (code, by) = ending.labels();
+        let gateway = self.gateway.clone();
+        let change = gateway.registry.change();
         self.gateway.registry.remove(&self.connection, &self.session);
         self.gateway.metrics.connections.dec();
         self.gateway.metrics.ended(code, by);
@@ -199,13 +201,16 @@ impl Serving {
             let _ = self.socket.queue(codec::error(self.socket.protocol, self.fatal_id, failure));
         }
         tracing::debug!(connection = self.connection.id, code, by, "connection ended");
-        let Self { gateway, connection, socket, mut writes, .. } = self;
+        let Self { connection, socket, mut writes, .. } = self;
         if !writes.is_empty() {
             // Nobody waits for the answers, but a half-done change helps nobody. Each has its deadline.
             gateway.deps.tasks.background("unanswered requests", async move { while writes.next().await.is_some() {} });
         }
-        let disconnect = gateway.disconnect_session(greeting::disconnect_request(&gateway, &connection));
-        let disconnect = timeout(Duration::from_millis(DISCONNECT_MS), disconnect);
+        let disconnect = async {
+            let _change = change;
+            let told = gateway.disconnect_session(greeting::disconnect_request(&gateway, &connection));
+            timeout(Duration::from_millis(DISCONNECT_MS), told).await
+        };
         // Others learn that the user is gone while the client still reads why.
         let (disconnected, ()) = tokio::join!(disconnect, socket.close(ending.close()));
         if !matches!(disconnected, Ok(Ok(_))) {

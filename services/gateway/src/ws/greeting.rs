@@ -116,10 +116,11 @@ async fn welcome(gateway: &Arc<Gateway>, protocol: Protocol, id: u64, connect: C
         admit(gateway, false)?;
     }
     let wait = Duration::from_millis(gateway.config().connect_timeout_ms);
-    timeout(wait, gateway.when_subscribed()).await.map_err(|_| Failure::plain(Code::Unavailable))?;
+    timeout(wait, gateway.when_reachable()).await.map_err(|_| Failure::plain(Code::Unavailable))?;
     let generation = gateway.generation().await?;
     let reset = is_void(&connect.cursor, generation);
 
+    let _change = gateway.registry.change();
     let connection = Arc::new(Connection::new(
         gateway.registry.next_id(),
         identity(&authenticated)?,

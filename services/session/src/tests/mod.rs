@@ -1,6 +1,7 @@
 //! The service behind its own routes, over the real storage service on the store's model, in virtual time.
 
 mod devices;
+mod gateways;
 mod identity;
 mod presence;
 mod tokens;
@@ -32,6 +33,7 @@ struct Place {
     clock: Clock,
     store: Arc<MemoryStore>,
     bus: Arc<MemoryBus>,
+    presence: Arc<MemoryPresence>,
     tasks: Tasks,
 }
 
@@ -52,10 +54,10 @@ impl Place {
         let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
         let storage = StorageService::new(StorageDeps { store: store.clone(), feed: None });
         let storage = Link::local(&rpc, "storage", rpc.guard("storage", posthorn_storage::grpc::routes(storage)));
-        let bus = MemoryBus::new();
+        let (bus, presence) = (MemoryBus::new(), MemoryPresence::new());
         let service = SessionService::new(SessionDeps {
             storage: storage.storage(),
-            presence: MemoryPresence::new(),
+            presence: presence.clone(),
             bus: bus.clone(),
             clock: clock.clone(),
             config: SessionConfig { max_signing_keys: 2, max_api_keys: 2, ..SessionConfig::default() },
@@ -64,7 +66,7 @@ impl Place {
         });
         service.load().await.expect("loads");
         let client = Link::local(&rpc, "session", rpc.guard("session", crate::grpc::routes(service))).session();
-        Self { client, clock, store, bus, tasks }
+        Self { client, clock, store, bus, presence, tasks }
     }
 
     /// Another instance over the same store.

@@ -1,6 +1,7 @@
 //! A client's end of a socket in memory, and the gateway at the other, in virtual time.
 
 mod bad_input;
+mod lease;
 mod lifetime;
 mod live;
 mod presence;

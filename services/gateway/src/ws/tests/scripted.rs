@@ -14,7 +14,8 @@ use posthorn_proto::{
     client::{PresenceNow, Sent},
     internal::{
         AppendReply, AppendRequest, AppendResult, AuthenticateReply, AuthenticateRequest, ConnectReply, ConnectRequest,
-        DescribeReply, DescribeRequest, DisconnectReply, DisconnectRequest, Publication, WatchAllowedReply,
+        DescribeReply, DescribeRequest, DisconnectReply, DisconnectRequest, LeaseReply, LeaseRequest, LeaseState,
+        PruneReply, PruneRequest, Publication, RegisterAgainReply, RegisterAgainRequest, WatchAllowedReply,
         WatchAllowedRequest, WatchReply, WatchRequest, append_result,
     },
 };
@@ -43,6 +44,10 @@ pub struct Script {
     /// Every question who may be watched, and every set that was given to the session service.
     pub asked: Mutex<Vec<Vec<String>>>,
     pub watches: Mutex<Vec<Vec<String>>>,
+    /// What the next renewals of the lease find, and what was asked after them.
+    pub leases: Mutex<Vec<LeaseState>>,
+    pub registered: Mutex<Vec<u64>>,
+    pub pruned: Mutex<Vec<PruneRequest>>,
     pub bus: Arc<TestBus>,
     seq: Mutex<u64>,
     gateway: Mutex<String>,
@@ -52,6 +57,10 @@ impl Script {
     pub async fn publish(&self, publication: Publication) {
         let subject = format!("gateway.{}", self.gateway.lock());
         self.bus.publish(&subject, publication.encode_to_vec().into()).await.unwrap();
+    }
+
+    pub async fn publish_to_all(&self, publication: Publication) {
+        self.bus.publish("gateways", publication.encode_to_vec().into()).await.unwrap();
     }
 
     async fn append(&self, request: AppendRequest) -> Result<AppendReply, Status> {
@@ -125,6 +134,27 @@ impl Script {
                     let now = |user| PresenceNow { user, status: 1, last_seen_ms: 0 };
                     let now = if r.silent { Vec::new() } else { r.users.into_iter().map(now).collect() };
                     Ok(WatchReply { now })
+                })
+                .await
+            }
+            "Lease" => {
+                unary(request, async |_: LeaseRequest| {
+                    let state = self.leases.lock().pop().unwrap_or(LeaseState::Kept);
+                    Ok(LeaseReply { state: state.into(), ttl_ms: 30_000 })
+                })
+                .await
+            }
+            "RegisterAgain" => {
+                unary(request, async |r: RegisterAgainRequest| {
+                    self.registered.lock().extend(r.connections.iter().map(|one| one.connection));
+                    Ok(RegisterAgainReply {})
+                })
+                .await
+            }
+            "Prune" => {
+                unary(request, async |r: PruneRequest| {
+                    self.pruned.lock().push(r);
+                    Ok(PruneReply {})
                 })
                 .await
             }

@@ -1,0 +1,178 @@
+//! The driver: what is asked in words of connections, said in commands.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use posthorn_clock::Clock;
+use posthorn_core::{Held, UserKey};
+use posthorn_presence::{ConnectionRef, Lease, Presence, PresenceError, Result};
+use posthorn_tasks::Tasks;
+use posthorn_telemetry::Metrics;
+use redis::{FromRedisValue, Value, cmd};
+
+use crate::{
+    OpenError, RedisConfig,
+    connect::Connector,
+    keys::{Keys, Place, connection_of, field, name},
+    leases::Known,
+    link::Link,
+    metrics::RedisMetrics,
+    scripts::{REGISTER, UNREGISTER},
+};
+
+pub struct RedisPresence {
+    pub(crate) config: RedisConfig,
+    pub(crate) keys: Keys,
+    pub(crate) link: Link,
+    pub(crate) leases: Known,
+}
+
+impl RedisPresence {
+    /// Connects in the background: the engine may come later, and go.
+    ///
+    /// # Errors
+    /// The configuration is wrong, or names a file that cannot be read.
+    pub fn open(config: RedisConfig, clock: Clock, metrics: &Metrics, tasks: &Tasks) -> Result<Arc<Self>, OpenError> {
+        let connector = Connector::new(&config)?;
+        let link = Link::start(connector, &config, RedisMetrics::new(metrics), clock, tasks);
+        let keys = Keys { prefix: config.prefix.clone() };
+        Ok(Arc::new(Self { config, keys, link, leases: Known::default() }))
+    }
+
+    /// Whether there is a connection at this moment: for readiness.
+    #[must_use]
+    pub fn connected(&self) -> bool {
+        self.link.connected()
+    }
+
+    /// Returns when there is one.
+    pub async fn when_connected(&self) {
+        self.link.when_connected().await;
+    }
+
+    /// What was learnt of leases counts for nothing any more: for whoever ends one behind the driver's back.
+    pub fn ask_for_leases_again(&self) {
+        self.leases.clear();
+    }
+
+    /// The connections of each user, those of gateways without a lease too.
+    async fn registered(&self, operation: &'static str, users: &[UserKey]) -> Result<Vec<Vec<ConnectionRef>>> {
+        let ask = |user: &UserKey| (Place::of(user), cmd("HKEYS").arg(self.keys.connections(user)).to_owned());
+        let found = self.link.batch(operation, users.iter().map(ask).collect()).await?;
+        found
+            .into_iter()
+            .map(|found| Ok(read(found)?.iter().filter_map(|field| connection_of(field)).collect()))
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Presence for RedisPresence {
+    fn driver(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn register(&self, user: &UserKey, device: &str, at: &ConnectionRef) -> Result<bool> {
+        let keys = [self.keys.connections(user), self.keys.index(Place::of(user), &at.gateway)];
+        let weight = Held::weight(user, at.connection);
+        let arguments = [
+            field(at),
+            device.to_owned(),
+            at.connection.to_string(),
+            format!("{weight}/{}", name(user)),
+            weight.to_string(),
+            self.config.keep_ms.to_string(),
+        ];
+        Ok(number(&self.link.script("register", &REGISTER, &keys, &arguments).await?) == 1)
+    }
+
+    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Result<bool> {
+        let place = Place::of(user);
+        let keys = [self.keys.connections(user), self.keys.index(place, &at.gateway), self.keys.watching(place, at)];
+        let arguments = [field(at), at.connection.to_string()];
+        let Value::Array(answer) = self.link.script("unregister", &UNREGISTER, &keys, &arguments).await? else {
+            return Ok(false);
+        };
+        let mut answer = answer.into_iter();
+        let last = answer.next().as_ref().map(number) == Some(1);
+        let watched = answer.next().map_or_else(|| Ok(Vec::new()), read)?;
+        self.unwatch(at, watched.iter()).await?;
+        Ok(last)
+    }
+
+    async fn lookup(&self, users: &[UserKey]) -> Result<Vec<ConnectionRef>> {
+        let found = self.registered("lookup", users).await?;
+        self.alive(found.into_iter().flatten().collect()).await
+    }
+
+    async fn online(&self, users: &[UserKey]) -> Result<Vec<bool>> {
+        let found = self.registered("online", users).await?;
+        let alive = self.alive(found.iter().flatten().cloned().collect()).await?;
+        let mut alive = alive.into_iter().peekable();
+        // In the same order, with the dead left out.
+        let online = found.iter().map(|of_user| {
+            let mut any = false;
+            for at in of_user {
+                any |= alive.next_if_eq(at).is_some();
+            }
+            any
+        });
+        Ok(online.collect())
+    }
+
+    async fn lease(&self, gateway: &str, held: Held) -> Result<Lease> {
+        self.renew(gateway, held).await
+    }
+
+    async fn lapsed(&self) -> Result<Vec<String>> {
+        self.without_lease().await
+    }
+
+    async fn drop_gateway(&self, gateway: &str) -> Result<Vec<UserKey>> {
+        self.drop_all(gateway).await
+    }
+
+    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<UserKey>> {
+        self.prune_all(gateway, kept, upto).await
+    }
+
+    async fn watch(&self, at: &ConnectionRef, users: &[UserKey]) -> Result<bool> {
+        self.replace_watched(at, users).await
+    }
+
+    async fn watchers(&self, user: &UserKey) -> Result<Vec<ConnectionRef>> {
+        self.watchers_of(user).await
+    }
+
+    async fn show(&self, user: &UserKey, online: bool) -> Result<bool> {
+        let key = self.keys.shown(user);
+        let command = if online {
+            cmd("SET").arg(key).arg(1).arg("PX").arg(self.config.keep_ms).arg("GET").to_owned()
+        } else {
+            cmd("DEL").arg(key).to_owned()
+        };
+        let was = self.link.batch("show", vec![(Place::of(user), command)]).await?;
+        let was = was.into_iter().next().unwrap_or_default();
+        Ok(if online { was == Value::Nil } else { number(&was) == 1 })
+    }
+}
+
+/// 0 where it is none.
+pub(crate) fn number(value: &Value) -> i64 {
+    match value {
+        Value::Int(number) => *number,
+        _ => 0,
+    }
+}
+
+pub(crate) fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        _ => None,
+    }
+}
+
+pub(crate) fn read(value: Value) -> Result<Vec<String>> {
+    let unreadable = |error: redis::ParsingError| PresenceError::Unavailable(error.to_string());
+    Vec::<String>::from_redis_value(value).map_err(unreadable)
+}

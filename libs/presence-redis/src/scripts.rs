@@ -1,0 +1,114 @@
+//! What Redis does in one step. Every script touches keys of one cell alone; those that are not among its
+//! `KEYS` carry the same hash tag.
+
+use std::sync::LazyLock;
+
+use redis::Script;
+
+/// Connections that one script handles: the server does nothing else meanwhile.
+pub(crate) const AT_ONCE: usize = 200;
+
+macro_rules! scripts {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $($(#[$doc])* pub(crate) static $name: LazyLock<Source> = LazyLock::new(|| Source::new($text));)*
+    };
+}
+
+/// A script and the name under which a server that has seen it knows it.
+pub(crate) struct Source {
+    pub text: &'static str,
+    pub hash: String,
+}
+
+impl Source {
+    fn new(text: &'static str) -> Self {
+        Self { text, hash: Script::new(text).get_hash().to_owned() }
+    }
+}
+
+scripts! {
+    /// connections, index; field, device, connection, owner, weight, keep -> 1: the user's first
+    REGISTER = "
+local first = redis.call('EXISTS', KEYS[1]) == 0
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+if redis.call('HSETNX', KEYS[2], ARGV[3], ARGV[4]) == 1 then
+  redis.call('HINCRBY', KEYS[2], '#', ARGV[5])
+end
+if redis.call('PTTL', KEYS[2]) < 0 then redis.call('PEXPIRE', KEYS[2], ARGV[6]) end
+return first and 1 or 0";
+
+    /// connections, index, watching; field, connection -> {1: the user's last, whom it watched}
+    UNREGISTER = "
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return {0, {}} end
+local owner = redis.call('HGET', KEYS[2], ARGV[2])
+if owner then
+  redis.call('HDEL', KEYS[2], ARGV[2])
+  redis.call('HINCRBY', KEYS[2], '#', '-' .. string.match(owner, '^%d+'))
+  if redis.call('HLEN', KEYS[2]) == 1 then redis.call('DEL', KEYS[2]) end
+end
+local watched = redis.call('SMEMBERS', KEYS[3])
+redis.call('DEL', KEYS[3])
+return {1 - redis.call('EXISTS', KEYS[1]), watched}";
+
+    /// index, watching; connection, keep, users -> {0} not registered, {1, whom it watched before}
+    WATCH = "
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return {0} end
+local before = redis.call('SMEMBERS', KEYS[2])
+redis.call('DEL', KEYS[2])
+for i = 3, #ARGV do redis.call('SADD', KEYS[2], ARGV[i]) end
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+return {1, before}";
+
+    /// index; prefix, tag, gateway, how many -> {1: more are left, users gone offline, [connection, watched user]...}
+    DROP = "
+local found = redis.call('HSCAN', KEYS[1], 0, 'COUNT', ARGV[4])[2]
+local offline, watched = {}, {}
+for i = 1, #found, 2 do
+  local connection, owner = found[i], found[i + 1]
+  if connection ~= '#' then
+    local weight, tenant, user = string.match(owner, '^(%d+)/([^/]*)/(.*)$')
+    local key = ARGV[1] .. ':' .. tenant .. ':' .. ARGV[2] .. ':u:' .. user
+    if redis.call('HDEL', key, ARGV[3] .. ':' .. connection) == 1 and redis.call('EXISTS', key) == 0 then
+      offline[#offline + 1] = tenant .. '/' .. user
+    end
+    local watching = ARGV[1] .. ':@:' .. ARGV[2] .. ':c:' .. ARGV[3] .. ':' .. connection
+    for _, target in ipairs(redis.call('SMEMBERS', watching)) do
+      watched[#watched + 1] = connection
+      watched[#watched + 1] = target
+    end
+    redis.call('DEL', watching)
+    redis.call('HDEL', KEYS[1], connection)
+    redis.call('HINCRBY', KEYS[1], '#', '-' .. weight)
+  end
+end
+local left = redis.call('HLEN', KEYS[1])
+if left <= 1 then redis.call('DEL', KEYS[1]) end
+return {left > 1 and 1 or 0, offline, watched}";
+
+    /// index; prefix, tag, gateway, keep, cursor, how many -> {cursor of the next step, users that those
+    /// connections watch}. They live `keep` again; the index too, when all of it was seen.
+    TOUCH = "
+local step = redis.call('HSCAN', KEYS[1], ARGV[5], 'COUNT', ARGV[6])
+local found = step[2]
+local watched, seen = {}, {}
+for i = 1, #found, 2 do
+  if found[i] ~= '#' then
+    local tenant, user = string.match(found[i + 1], '^%d+/([^/]*)/(.*)$')
+    local base = ARGV[1] .. ':' .. tenant .. ':' .. ARGV[2]
+    redis.call('PEXPIRE', base .. ':u:' .. user, ARGV[4])
+    redis.call('PEXPIRE', base .. ':s:' .. user, ARGV[4])
+    local watching = ARGV[1] .. ':@:' .. ARGV[2] .. ':c:' .. ARGV[3] .. ':' .. found[i]
+    if redis.call('PEXPIRE', watching, ARGV[4]) == 1 then
+      for _, target in ipairs(redis.call('SMEMBERS', watching)) do
+        if not seen[target] then
+          seen[target] = true
+          watched[#watched + 1] = target
+        end
+      end
+    end
+  end
+end
+if step[1] == '0' then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+return {step[1], watched}";
+}

@@ -1,0 +1,89 @@
+//! What a gateway left behind.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use posthorn_core::UserKey;
+use posthorn_presence::{ConnectionRef, Presence, Result};
+use redis::{Value, cmd};
+
+use crate::{
+    keys::{Place, owner_of, user_of},
+    presence::{RedisPresence, number, read},
+    scripts::{AT_ONCE, DROP},
+};
+
+/// Calls of a sweep under way at the same time, so that others get their turn.
+const SWEEP_IN_FLIGHT: usize = 8;
+
+impl RedisPresence {
+    pub(crate) async fn drop_all(&self, gateway: &str) -> Result<Vec<UserKey>> {
+        let cells = stream::iter(Place::cells()).map(|place| self.drop_cell(gateway, place));
+        let offline: Vec<Vec<UserKey>> = cells.buffered(SWEEP_IN_FLIGHT).try_collect().await?;
+        let forget = vec![
+            (Place::Gateways, cmd("SREM").arg(self.keys.gateways()).arg(gateway).to_owned()),
+            // One that was only slow has to notice that it was dropped.
+            (Place::Gateways, cmd("DEL").arg(self.keys.lease(gateway)).to_owned()),
+        ];
+        self.link.batch("drop", forget).await?;
+        self.leases.forget(gateway);
+        let offline: BTreeSet<UserKey> = offline.into_iter().flatten().collect();
+        Ok(offline.into_iter().collect())
+    }
+
+    async fn drop_cell(&self, gateway: &str, place: Place) -> Result<Vec<UserKey>> {
+        let keys = [self.keys.index(place, gateway)];
+        let arguments = [self.keys.prefix.clone(), place.tag(), gateway.to_owned(), AT_ONCE.to_string()];
+        let mut offline = Vec::new();
+        loop {
+            let Value::Array(answer) = self.link.script("drop", &DROP, &keys, &arguments).await? else {
+                return Ok(offline);
+            };
+            let mut answer = answer.into_iter();
+            let more = answer.next().as_ref().map(number) == Some(1);
+            let gone = answer.next().map_or_else(|| Ok(Vec::new()), read)?;
+            offline.extend(gone.iter().filter_map(|name| user_of(name)));
+            let watched = answer.next().map_or_else(|| Ok(Vec::new()), read)?;
+            self.forget_watched(gateway, &watched).await?;
+            if !more {
+                return Ok(offline);
+            }
+        }
+    }
+
+    /// Pairs of a connection and one whom it watched.
+    async fn forget_watched(&self, gateway: &str, pairs: &[String]) -> Result<()> {
+        let mut by_connection: HashMap<u64, Vec<String>> = HashMap::new();
+        for pair in pairs.chunks_exact(2) {
+            if let Ok(connection) = pair[0].parse() {
+                by_connection.entry(connection).or_default().push(pair[1].clone());
+            }
+        }
+        for (connection, watched) in by_connection {
+            self.unwatch(&ConnectionRef { gateway: gateway.to_owned(), connection }, watched.iter()).await?;
+        }
+        Ok(())
+    }
+
+    /// Cell by cell: what is there is read, and what should not be is unregistered as its gateway would have.
+    pub(crate) async fn prune_all(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<UserKey>> {
+        let kept: HashSet<u64> = kept.iter().copied().collect();
+        let mut offline = BTreeSet::new();
+        for place in Place::cells() {
+            let index = cmd("HGETALL").arg(self.keys.index(place, gateway)).to_owned();
+            let found = self.link.batch("prune", vec![(place, index)]).await?;
+            let found = found.into_iter().next().map_or_else(|| Ok(Vec::new()), read)?;
+            let entries =
+                found.chunks_exact(2).filter_map(|pair| Some((pair[0].parse::<u64>().ok()?, owner_of(&pair[1])?)));
+            for (connection, user) in entries {
+                if connection > upto || kept.contains(&connection) {
+                    continue;
+                }
+                if self.unregister(&user, &ConnectionRef { gateway: gateway.to_owned(), connection }).await? {
+                    offline.insert(user);
+                }
+            }
+        }
+        Ok(offline.into_iter().collect())
+    }
+}
