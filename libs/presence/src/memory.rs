@@ -127,7 +127,6 @@ impl Presence for MemoryPresence {
         let first = connections.is_empty();
         if !connections.contains(at) {
             connections.push(at.clone());
-            state.registered.insert(at.clone());
         }
         state.gateways.entry(at.gateway.clone()).or_default().connections.insert(at.connection, user.clone());
         Ok(first)

@@ -62,10 +62,13 @@ struct Health {
     timeouts: usize,
 }
 
+/// How an address becomes a way to it; `None` where it is none.
+type Connect<T> = Box<dyn Fn(&str) -> Option<T> + Send + Sync>;
+
 /// The endpoints of a service.
 pub(crate) struct Endpoints<T> {
     addresses: Vec<Address>,
-    connect: Box<dyn Fn(&str) -> Option<T> + Send + Sync>,
+    connect: Connect<T>,
     known: RwLock<Vec<Arc<Endpoint<T>>>>,
     clock: Clock,
     size: Gauge,

@@ -14,7 +14,7 @@ use posthorn_proto::internal::{
 use crate::{
     connections::presence,
     error::invalid,
-    service::SessionService,
+    service::{SessionService, key_of},
 };
 
 /// Connections in one request, and those of it that are registered at the same time.

@@ -21,7 +21,7 @@ async fn session(place: &Place) -> SessionClient {
     let clock = Clock::system();
     let metrics = Metrics::default();
     let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
-    let storage = StorageService::new(StorageDeps { store: MemoryStore::new(clock.clone()) });
+    let storage = StorageService::new(StorageDeps { store: MemoryStore::new(clock.clone()), feed: None });
     let storage = Link::local(&rpc, "storage", rpc.guard("storage", posthorn_storage::grpc::routes(storage)));
     let service = SessionService::new(SessionDeps {
         config: SessionConfig::default(),
