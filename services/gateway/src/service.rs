@@ -168,6 +168,12 @@ impl Gateway {
         let _ = self.lease.subscribe().wait_for(Option::is_some).await;
     }
 
+    /// Returns once the lease was renewed.
+    #[cfg(test)]
+    pub(crate) async fn when_leased(&self) {
+        let _ = self.lease.subscribe().wait_for(|renewed| *renewed == Some(true)).await;
+    }
+
     /// Counts a socket for as long as the ticket lives; `None` where one of the bounds is reached.
     pub(crate) fn open_socket(self: &Arc<Self>) -> Result<Ticket, &'static str> {
         if self.sockets.fetch_add(1, Ordering::Relaxed) >= self.config().max_connections {

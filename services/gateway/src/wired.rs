@@ -29,6 +29,7 @@ impl Wired {
     pub async fn start(config: GatewayConfig) -> Self {
         let wired = Self::without_session(config).await;
         wired.bind_session();
+        wired.gateway.when_leased().await;
         wired
     }
 

@@ -23,6 +23,8 @@ use crate::{Result, StoreError};
 /// Bytes of one commit while restoring.
 const COMMIT_BYTES: usize = 4 * 1024 * 1024;
 /// Tries to remove the database of a restore that failed, and the pause between them.
+/// Looks that find nothing, before it is taken for gone.
+const REMOVE_LOOKS: u32 = 10;
 const REMOVE_TRIES: u32 = 200;
 const REMOVE_PAUSE: Duration = Duration::from_millis(10);
 /// Where a store that was replaced is put, beneath the data directory.
@@ -118,8 +120,8 @@ fn check_empty(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The engine's own threads may still be writing when its handle is dropped, and make files anew:
-/// gone means gone twice in a row.
+/// The engine's own threads may still be writing when its handle is dropped, and make files anew, on a busy
+/// machine also a while later: gone means gone [`REMOVE_LOOKS`] times in a row.
 #[allow(clippy::disallowed_methods, reason = "a thread of its own, waiting for real threads")]
 fn remove_database(database: &Path) -> std::io::Result<()> {
     let mut gone = 0;
@@ -129,7 +131,7 @@ fn remove_database(database: &Path) -> std::io::Result<()> {
             Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => return Err(error),
             _ => gone = 0,
         }
-        if gone == 2 {
+        if gone == REMOVE_LOOKS {
             return Ok(());
         }
         std::thread::sleep(REMOVE_PAUSE);

@@ -143,7 +143,8 @@ impl Owner {
         let version = taken.version;
         let effects = effects_of(&self.working, &batch.entries);
         let note = self.owed.needs_note(!effects.is_empty()).then(|| core.ownership.next_note());
-        let written = traced(batch.trace, self.write_and_check(&batch, version, !effects.is_empty(), note)).await;
+        let write = Box::pin(self.write_and_check(&batch, version, !effects.is_empty(), note));
+        let written = traced(batch.trace, write).await;
         if let Err(failure) = written {
             drop(taken);
             self.give_up(batch, &failure);

@@ -41,7 +41,12 @@ async fn status(place: &Place, name: &str) -> PresenceNow {
 
 async fn watch(place: &Place, connection: u64, name: &str) {
     let (tenant, gateway, users) = ("t".into(), "g".into(), vec![name.into()]);
-    place.client.clone().watch(WatchRequest { tenant, gateway, connection, users, silent: false }).await.expect("watched");
+    place
+        .client
+        .clone()
+        .watch(WatchRequest { tenant, gateway, connection, users, silent: false })
+        .await
+        .expect("watched");
 }
 
 async fn told(from: &mut Box<dyn Subscription>) -> PresenceNow {

@@ -98,7 +98,8 @@ async fn a_backup_that_is_cut_off_or_bent_is_refused_and_leaves_nothing_behind()
         bent[at] ^= 0x10;
         refused(&bent);
     }
-    assert!(refused(b"%PDF-1.7 and so on, for a while").contains("no backup"), "another file");
+    let another = refused(b"%PDF-1.7 and so on, for a while");
+    assert!(another.contains("no backup"), "another file: {another}");
     let longer = [&backup[..], b"x"].concat();
     assert!(refused(&longer).contains("after its end"));
     assert_eq!(restore(Cursor::new(&backup), &target).expect("restores").generation, 2, "still empty");

@@ -137,7 +137,11 @@ async fn probe(api: &Api) -> Ready {
         }
         other => degraded.extend(silent("storage", other.map(|answer| answer.map(drop)))),
     }
-    degraded.extend(silent("session", session.map(|answer| answer.map(drop))));
+    if let Some(session) = silent("session", session.map(|answer| answer.map(drop))) {
+        // The lease is renewed through it: one cause, one name.
+        degraded.retain(|part| part.part != "presence");
+        degraded.push(session);
+    }
     degraded.extend(silent("routing", routing.map(|answer| answer.map(drop))));
     Ready::of(degraded)
 }

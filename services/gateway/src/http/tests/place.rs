@@ -67,6 +67,7 @@ impl Place {
     pub async fn with(config: HttpConfig) -> Self {
         let place = Self::start(config).await;
         place.bind_session();
+        place.wired.gateway.when_leased().await;
         place
     }
 
