@@ -166,7 +166,8 @@ mod tests {
             config.check().map_err(|error| error.to_string())
         };
         assert_eq!(check(|_| {}), Ok(()));
-        let wrong: [(fn(&mut RedisConfig), &str); 6] = [
+        type Change = fn(&mut RedisConfig);
+        let wrong: [(Change, &str); 6] = [
             (|c| c.prefix = "a{b}".into(), "redis.prefix"),
             (|c| c.addresses.clear(), "redis.addresses"),
             (|c| (c.mode, c.database) = (RedisMode::Cluster, 1), "redis.database"),

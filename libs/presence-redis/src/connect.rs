@@ -62,7 +62,7 @@ pub(crate) struct Connector {
 }
 
 enum Target {
-    Single(Client),
+    Single(Box<Client>),
     Sentinel(Box<SentinelClient>),
     Cluster(Box<ClusterClient>),
 }
@@ -153,10 +153,10 @@ fn single(
         return Err(OpenError::config("redis.addresses", "must be one address in mode `single`"));
     };
     let info = info(config, address)?;
-    Ok(Target::Single(match certificates {
+    Ok(Target::Single(Box::new(match certificates {
         Some(certificates) => Client::build_with_tls(info, certificates)?,
         None => Client::open(info)?,
-    }))
+    })))
 }
 
 fn sentinel(

@@ -145,7 +145,8 @@ impl Chat {
                 self.ask(async move { client.remove_member(&open, &user).await }).await?;
             }
             Input::Leave => {
-                if self.ask(async move { client.leave(&open).await }).await?.is_some() {
+                let left = self.ask(async move { client.leave(&open).await }).await?;
+                if left.is_some() {
                     self.place = Place::None;
                 }
             }

@@ -185,7 +185,7 @@ mod tests {
         let mut decoder = Decoder::default();
         assert_eq!(decoder.read(b"\xff\xc3("), [typed("\u{fffd}"), typed("\u{fffd}"), typed("(")]);
         assert_eq!(decoder.read(b"\x1b[?99;1Rx"), [typed("x")]);
-        assert_eq!(decoder.read(&[b'\x1b', b'x', b'\x1b', b'\x1b', b'[', b'C']), [Key::Right]);
+        assert_eq!(decoder.read(b"\x1bx\x1b\x1b[C"), [Key::Right]);
         decoder.read(&[&b"\x1b["[..], &[b'0'; 40]].concat());
         assert_eq!(decoder.read(b"x"), [typed("x")]);
         decoder.read(b"\x1b[200~");
