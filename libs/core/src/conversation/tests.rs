@@ -117,7 +117,8 @@ fn a_send_points_only_at_entries_that_its_author_may_see() {
         change(&mut sent, seq);
         c.judge(actor, &sent, &Terms::default())
     };
-    let fields: [(&str, fn(&mut Envelope, u64)); 3] = [
+    type Set = fn(&mut Envelope, u64);
+    let fields: [(&str, Set); 3] = [
         ("reply_to", |sent, seq| sent.reply_to = seq),
         ("thread", |sent, seq| sent.thread = seq),
         ("target", |sent, seq| sent.target = seq),
