@@ -4575,7 +4575,7 @@ pub struct ListDevicesRequest {
     #[prost(uint32, tag = "4")]
     pub limit: u32,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListDevicesReply {
     #[prost(message, repeated, tag = "1")]
     pub devices: ::prost::alloc::vec::Vec<DeviceRecord>,
@@ -5147,7 +5147,10 @@ pub mod session_client {
         pub async fn list_devices(
             &mut self,
             request: impl tonic::IntoRequest<super::ListDevicesRequest>,
-        ) -> std::result::Result<tonic::Response<super::ListDevicesReply>, tonic::Status> {
+        ) -> std::result::Result<
+            tonic::Response<super::ListDevicesReply>,
+            tonic::Status,
+        > {
             self.inner
                 .ready()
                 .await
@@ -5299,7 +5302,10 @@ pub mod session_client {
         pub async fn register_again(
             &mut self,
             request: impl tonic::IntoRequest<super::RegisterAgainRequest>,
-        ) -> std::result::Result<tonic::Response<super::RegisterAgainReply>, tonic::Status> {
+        ) -> std::result::Result<
+            tonic::Response<super::RegisterAgainReply>,
+            tonic::Status,
+        > {
             self.inner
                 .ready()
                 .await
@@ -5314,7 +5320,9 @@ pub mod session_client {
             );
             let mut req = request.into_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("posthorn.internal.v1.Session", "RegisterAgain"));
+                .insert(
+                    GrpcMethod::new("posthorn.internal.v1.Session", "RegisterAgain"),
+                );
             self.inner.unary(req, path, codec).await
         }
         pub async fn prune(
@@ -5422,7 +5430,10 @@ pub mod session_server {
         async fn list_devices(
             &self,
             request: tonic::Request<super::ListDevicesRequest>,
-        ) -> std::result::Result<tonic::Response<super::ListDevicesReply>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::ListDevicesReply>,
+            tonic::Status,
+        >;
         /// Connections and presence.
         async fn connect(
             &self,
@@ -5452,7 +5463,10 @@ pub mod session_server {
         async fn register_again(
             &self,
             request: tonic::Request<super::RegisterAgainRequest>,
-        ) -> std::result::Result<tonic::Response<super::RegisterAgainReply>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::RegisterAgainReply>,
+            tonic::Status,
+        >;
         async fn prune(
             &self,
             request: tonic::Request<super::PruneRequest>,
@@ -6024,7 +6038,9 @@ pub mod session_server {
                 "/posthorn.internal.v1.Session/ListDevices" => {
                     #[allow(non_camel_case_types)]
                     struct ListDevicesSvc<T: Session>(pub Arc<T>);
-                    impl<T: Session> tonic::server::UnaryService<super::ListDevicesRequest>
+                    impl<
+                        T: Session,
+                    > tonic::server::UnaryService<super::ListDevicesRequest>
                     for ListDevicesSvc<T> {
                         type Response = super::ListDevicesReply;
                         type Future = BoxFuture<
@@ -6327,7 +6343,9 @@ pub mod session_server {
                 "/posthorn.internal.v1.Session/RegisterAgain" => {
                     #[allow(non_camel_case_types)]
                     struct RegisterAgainSvc<T: Session>(pub Arc<T>);
-                    impl<T: Session> tonic::server::UnaryService<super::RegisterAgainRequest>
+                    impl<
+                        T: Session,
+                    > tonic::server::UnaryService<super::RegisterAgainRequest>
                     for RegisterAgainSvc<T> {
                         type Response = super::RegisterAgainReply;
                         type Future = BoxFuture<
