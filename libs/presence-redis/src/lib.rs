@@ -1,7 +1,7 @@
 //! Presence on Redis 6.2 or newer, or Valkey: one server, a master kept by sentinels, or a cluster.
 //!
 //! # Keys
-//! Everything of a user lies in one of [`CELLS`](keys::CELLS) cells, by a hash of tenant and user. The cell
+//! Everything of a user lies in one of `keys::CELLS` cells, by a hash of tenant and user. The cell
 //! is the hash tag, so that a cluster keeps what changes together in one slot, and a lookup of any
 //! number of users is at most that many pipelines, sent at the same time. Elsewhere it is one pipeline.
 //!
