@@ -108,7 +108,9 @@ impl World {
             listener: Box::new(SimListener(listener)),
             clock,
             metrics: Metrics::default(),
-            topology: Topology::Local, roles: Roles::ALL, grpc: None,
+            topology: Topology::Local,
+            roles: Roles::ALL,
+            grpc: None,
             engines: Engines::over(store),
             pages: axum::Router::new(),
         };
