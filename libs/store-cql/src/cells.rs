@@ -1,0 +1,122 @@
+//! Heads, members and registers: cells that only grow (see `marks`).
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, future::try_join3, stream};
+use posthorn_core::{ConversationKey, UserId, UserKey};
+use posthorn_proto::internal::{Head, MemberRecord, RegisterRecord};
+use posthorn_store::{Result, Settlement};
+use prost::Message;
+
+use crate::{
+    CqlStore,
+    calls::bind,
+    error::damaged,
+    marks::{at_seq, head_cell, head_of, register_cell, register_of, signed, unsigned},
+    rows::Pages,
+};
+
+/// Reads of one call that run at once.
+const READS_AT_ONCE: usize = 32;
+/// Cells of one partition in one write.
+const CELLS_PER_WRITE: usize = 100;
+
+impl CqlStore {
+    pub(crate) async fn read_heads(&self, keys: &[ConversationKey]) -> Result<Vec<Option<Head>>> {
+        let reads: Vec<_> = keys.iter().map(|key| self.read_head(key)).collect();
+        stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await
+    }
+
+    async fn read_head(&self, key: &ConversationKey) -> Result<Option<Head>> {
+        let bound = bind(&self.statements.head_read, &(key.tenant.as_str(), key.conversation.as_str()))?;
+        let rows = Pages::new(&self.calls, "heads", bound).all::<(Option<Vec<u8>>, Option<i64>)>().await?;
+        let Some((Some(value), fed)) = rows.into_iter().next() else { return Ok(None) };
+        let fed_seq = fed.map_or(Ok(0), unsigned)?;
+        Ok(Some(Head { fed_seq, ..head_of(&value)? }))
+    }
+
+    /// Head, members and the feed's mark of one conversation.
+    pub(crate) async fn project(&self, settlement: &Settlement) -> Result<()> {
+        let Settlement { key, head, members, fed_seq, .. } = settlement;
+        let cells =
+            (self.write_head(key, head.as_ref()), self.write_fed(key, *fed_seq), self.write_members(key, members));
+        try_join3(cells.0, cells.1, cells.2).await.map(drop)
+    }
+
+    async fn write_fed(&self, key: &ConversationKey, seq: u64) -> Result<()> {
+        if seq == 0 {
+            return Ok(());
+        }
+        let values = (at_seq(self.generation, seq)?, signed(seq)?, key.tenant.as_str(), key.conversation.as_str());
+        self.calls.write("settle_fed", &bind(&self.statements.fed_write, &values)?).await
+    }
+
+    async fn write_head(&self, key: &ConversationKey, head: Option<&Head>) -> Result<()> {
+        let Some(head) = head else { return Ok(()) };
+        let (at, value) = head_cell(self.generation, head)?;
+        let values = (at, value, key.tenant.as_str(), key.conversation.as_str());
+        self.calls.write("settle_head", &bind(&self.statements.head_write, &values)?).await
+    }
+
+    async fn write_members(&self, key: &ConversationKey, members: &[(String, MemberRecord)]) -> Result<()> {
+        for chunk in members.chunks(CELLS_PER_WRITE) {
+            let values = chunk
+                .iter()
+                .map(|(user, record)| {
+                    let at = at_seq(self.generation, record.as_of_seq)?;
+                    let value = Bytes::from(record.encode_to_vec());
+                    Ok((at, value, key.tenant.as_str(), key.conversation.as_str(), user.as_str()))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            let statements = vec![&self.statements.member_write; values.len()];
+            self.calls.batch("settle_members", &statements, &values).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn read_members(&self, key: &ConversationKey) -> Result<Vec<(String, MemberRecord)>> {
+        let bound = bind(&self.statements.members_read, &(key.tenant.as_str(), key.conversation.as_str()))?;
+        let rows = Pages::new(&self.calls, "members", bound).all::<(String, Vec<u8>)>().await?;
+        let decode = |(user, value): (String, Vec<u8>)| {
+            let record = MemberRecord::decode(value.as_slice()).map_err(|why| damaged("a member", why))?;
+            Ok((user, record))
+        };
+        rows.into_iter().map(decode).collect()
+    }
+
+    pub(crate) async fn read_registers(&self, user: &UserKey) -> Result<Vec<(String, RegisterRecord)>> {
+        let bound = bind(&self.statements.registers_read, &(user.tenant.as_str(), user.user.as_str()))?;
+        let rows = Pages::new(&self.calls, "registers", bound).all::<(String, Vec<u8>)>().await?;
+        rows.into_iter().map(|(conversation, value)| Ok((conversation, register_of(&value)?))).collect()
+    }
+
+    pub(crate) async fn read_registers_of(
+        &self,
+        key: &ConversationKey,
+        users: &[UserId],
+    ) -> Result<Vec<Option<RegisterRecord>>> {
+        let reads: Vec<_> = users.iter().map(|user| self.read_register(key, user)).collect();
+        stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await
+    }
+
+    async fn read_register(&self, key: &ConversationKey, user: &UserId) -> Result<Option<RegisterRecord>> {
+        let values = (key.tenant.as_str(), user.as_str(), key.conversation.as_str());
+        let bound = bind(&self.statements.register_read, &values)?;
+        let rows = Pages::new(&self.calls, "registers_of", bound).all::<(Vec<u8>,)>().await?;
+        rows.into_iter().next().map(|(value,)| register_of(&value)).transpose()
+    }
+
+    pub(crate) async fn put_registers(&self, user: &UserKey, cells: &[(String, RegisterRecord)]) -> Result<()> {
+        for chunk in cells.chunks(CELLS_PER_WRITE) {
+            let values = chunk
+                .iter()
+                .map(|(conversation, record)| {
+                    let (at, value) = register_cell(record)?;
+                    Ok((at, value, user.tenant.as_str(), user.user.as_str(), conversation.as_str()))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            let statements = vec![&self.statements.register_write; values.len()];
+            self.calls.batch("write_registers", &statements, &values).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! The store on ScyllaDB or Cassandra. docs/storage.md has the tables, and the reasons for what is written
+//! how.
+//!
+//! An append is one plain insert for each partition of the log that it touches (as a rule one), and, where the
+//! owner asks for a note, a share of a write to the instance's journal; heads, members and the feed are left to [`Store::settle`]. Only
+//! ownership and small records are written conditionally; `store_conditional_statements` counts that.
+//!
+//! There is no feed table: who settles publishes to the stream first.
+
+pub mod bench;
+mod calls;
+mod cells;
+mod config;
+mod durability;
+mod error;
+mod journal;
+mod log;
+mod marks;
+mod metrics;
+mod ownership;
+mod records;
+mod rows;
+pub mod schema;
+mod session;
+mod statements;
+mod trait_impl;
+
+use std::sync::Arc;
+
+use posthorn_clock::Clock;
+use posthorn_store::{Durability, StoreError};
+use posthorn_tasks::Tasks;
+use posthorn_telemetry::Metrics;
+use scylla::{client::session::Session, statement::Statement};
+
+use calls::Calls;
+pub use config::CqlConfig;
+pub use error::OpenError;
+use journal::Journal;
+use metrics::StoreMetrics;
+use statements::Statements;
+
+#[cfg(doc)]
+use posthorn_store::Store;
+
+/// See the crate's documentation. Connections are closed when it is dropped.
+pub struct CqlStore {
+    calls: Arc<Calls>,
+    statements: Arc<Statements>,
+    journal: Journal,
+    generation: u64,
+    durability: Durability,
+}
+
+impl CqlStore {
+    /// Connects, and looks at what is there: the schema's version, the generation, how nodes sync.
+    ///
+    /// # Errors
+    /// [`OpenError::may_pass`] says whether to try again: the database is away, or its schema is older than
+    /// this build needs, and the service is not ready meanwhile.
+    pub async fn open(
+        config: &CqlConfig,
+        clock: &Clock,
+        metrics: &Metrics,
+        tasks: &Tasks,
+    ) -> Result<Arc<Self>, OpenError> {
+        let session = Arc::new(session::connect(config).await?);
+        let keyspace = config.keyspace.clone();
+        let found = schema::version(&session, &keyspace).await?;
+        if found < schema::MINIMUM {
+            return Err(OpenError::Schema { keyspace, found, needed: schema::MINIMUM });
+        }
+        let generation = generation(&session, &keyspace).await?;
+        let durability = durability::detect(&session).await;
+        let statements = Arc::new(Statements::prepare(&session, config).await?);
+        let calls = Arc::new(Calls::new(session, config, StoreMetrics::new(metrics), clock.clone()));
+        let (for_journal, prepared) = (Arc::clone(&calls), Arc::clone(&statements));
+        let journal = Journal::start(for_journal, prepared, config.max_batch_notes, tasks);
+        Ok(Arc::new(Self { calls, statements, journal, generation, durability }))
+    }
+
+    /// How many conditional statements were sent so far.
+    #[must_use]
+    pub fn conditional_statements(&self) -> u64 {
+        self.calls.metrics.conditional.get()
+    }
+}
+
+async fn generation(session: &Session, keyspace: &str) -> Result<u64, OpenError> {
+    let text = format!("SELECT value FROM {keyspace}.about WHERE name = 'generation'");
+    let unreadable = |why: String| OpenError::Store(StoreError::Unavailable(format!("reading the generation: {why}")));
+    let result = session.query_unpaged(Statement::new(text), ()).await.map_err(|why| unreadable(why.to_string()))?;
+    let rows = result.into_rows_result().map_err(|why| unreadable(why.to_string()))?;
+    let row = rows.maybe_first_row::<(i64,)>().map_err(|why| unreadable(why.to_string()))?;
+    let (value,) = row.ok_or_else(|| unreadable("there is none".to_owned()))?;
+    u64::try_from(value).map_err(|why| unreadable(why.to_string()))
+}

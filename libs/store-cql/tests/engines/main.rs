@@ -1,0 +1,7 @@
+//! The driver on a real database: Apache Cassandra, started once for all tests of this binary, or the one
+//! that `POSTHORN_TEST_CQL=host:port` names. `POSTHORN_TEST_ENGINES=off` leaves these tests out.
+
+mod faults;
+mod one;
+mod place;
+mod proxy;

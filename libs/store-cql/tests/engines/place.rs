@@ -1,0 +1,72 @@
+//! Where tests run: a database, and a keyspace of their own in it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use posthorn_clock::Clock;
+use posthorn_engines::{
+    Mode,
+    cassandra::{Cassandra, Options},
+};
+use posthorn_store_cql::{CqlConfig, CqlStore, schema::Schema};
+use posthorn_tasks::Tasks;
+use posthorn_telemetry::Metrics;
+use scylla::client::session_builder::SessionBuilder;
+use tokio::sync::{Mutex, OnceCell};
+
+static ONE: OnceCell<Option<Cassandra>> = OnceCell::const_new();
+static THREE: OnceCell<Mutex<Cassandra>> = OnceCell::const_new();
+static KEYSPACES: AtomicU32 = AtomicU32::new(0);
+
+/// False where tests that need an engine are switched off: they say so and end.
+pub fn on() -> bool {
+    let on = posthorn_engines::mode() == Mode::Run;
+    if !on {
+        eprintln!("not run: POSTHORN_TEST_ENGINES=off");
+    }
+    on
+}
+
+/// The contact points of one node.
+pub async fn one() -> Vec<String> {
+    if let Ok(given) = std::env::var("POSTHORN_TEST_CQL") {
+        return given.split(',').map(str::to_owned).collect();
+    }
+    let start = async || Some(Cassandra::start(Options::single()).await.expect("Cassandra starts"));
+    ONE.get_or_init(start).await.as_ref().expect("started").contact_points()
+}
+
+/// Three nodes, for one test at a time.
+pub async fn three() -> tokio::sync::MutexGuard<'static, Cassandra> {
+    let start = async || Mutex::new(Cassandra::start(Options::three()).await.expect("Cassandra starts"));
+    THREE.get_or_init(start).await.lock().await
+}
+
+/// A configuration that names a keyspace which nobody has used.
+pub fn config(nodes: Vec<String>, replication: u8) -> CqlConfig {
+    let n = KEYSPACES.fetch_add(1, Ordering::Relaxed);
+    let keyspace = format!("t{}_{n}", std::process::id());
+    CqlConfig { nodes, keyspace, replication, ..CqlConfig::default() }
+}
+
+/// A new store in `config.keyspace`.
+pub async fn fresh(config: &CqlConfig) -> Arc<CqlStore> {
+    Schema::connect(config).await.expect("connects").apply().await.expect("makes the tables");
+    open(config).await
+}
+
+pub async fn open(config: &CqlConfig) -> Arc<CqlStore> {
+    CqlStore::open(config, &Clock::system(), &Metrics::default(), &Tasks::new()).await.expect("opens")
+}
+
+/// As an operator would, by hand.
+pub async fn statement(config: &CqlConfig, text: &str) {
+    let session = SessionBuilder::new().known_nodes(&config.nodes).build().await.expect("connects");
+    session.query_unpaged(text, ()).await.expect("does it");
+}
+
+pub async fn drop_keyspace(config: &CqlConfig) {
+    statement(config, &format!("DROP KEYSPACE IF EXISTS {}", config.keyspace)).await;
+}
