@@ -47,23 +47,34 @@ fn due(user: usize, seat: &Seat, expected: &Expected) -> u64 {
     seat.seats.iter().map(|&(from, to)| expected.of_others(user as u32, from, to)).sum()
 }
 
-/// Until everything has come, or nothing comes any more for `quiet`.
+/// Until everything has come, or nothing comes any more for `quiet`. Everything: the messages of
+/// others, which are counted as they come, and then the entries about members, which often end a log.
 pub async fn settle(drive: &Drive, quiet: Duration) {
     let expected = expected_deliveries(drive);
-    let (mut last, mut since) = (0, Instant::now());
+    let (mut last, mut since) = ((0, 0), Instant::now());
     loop {
         let seen = drive.ledger.seen.load(Relaxed);
-        if seen >= expected {
+        let missing = if seen >= expected { notices_missing(drive) } else { 0 };
+        if seen >= expected && missing == 0 {
             return;
         }
-        if seen != last {
-            (last, since) = (seen, Instant::now());
+        if (seen, missing) != last {
+            (last, since) = ((seen, missing), Instant::now());
         } else if since.elapsed() >= quiet {
-            tracing::warn!(seen, expected, "nothing comes any more");
+            tracing::warn!(seen, expected, missing, "nothing comes any more");
             return;
         }
         sleep(Duration::from_millis(LOOK_MS)).await;
     }
+}
+
+/// Entries about members that have not come out of the SDK of a member who may see them.
+fn notices_missing(drive: &Drive) -> u64 {
+    let of_seat = |seat: &Seat| -> u64 {
+        let expected = &drive.ledger.expected[seat.file];
+        seat.seats.iter().map(|&(from, to)| others_missing(seat, expected, from, to)).sum()
+    };
+    drive.fleet.members.iter().map(|member| member.watcher.seats.lock().iter().map(of_seat).sum::<u64>()).sum()
 }
 
 /// Every member reads; faults go to the ledger.
