@@ -4,6 +4,7 @@
 //! A test asks [`mode`] first: `POSTHORN_TEST_ENGINES=off` leaves out what needs an engine, and says so.
 
 pub mod cache;
+pub mod cassandra;
 pub mod nats;
 pub mod ports;
 pub mod process;

@@ -15,8 +15,14 @@ use rustix::process::{Pid, Signal, kill_process};
 const POLL: Duration = Duration::from_millis(20);
 
 /// Waits for the end of its input, which its parent holds open, then ends the engine: also after
-/// `kill -9` of the parent, and where the parent's statics are never dropped.
-const GUARD: &str = r#"trap "" INT TERM HUP; read -r _; kill -9 "$1""#;
+/// `kill -9` of the parent, and where the parent's statics are never dropped. A folder that the engine still
+/// writes to while it dies takes more than one try.
+const GUARD: &str = r#"trap "" INT TERM HUP
+read -r _
+kill -9 "$1"
+[ -n "$2" ] || exit 0
+for try in 1 2 3 4 5; do rm -rf -- "$2" && break; sleep 1; done
+rmdir -- "$(dirname -- "$2")""#;
 
 /// A running engine. Killed when dropped.
 #[derive(Debug)]
@@ -33,9 +39,23 @@ impl Process {
     /// # Errors
     /// It cannot be started.
     pub fn start(name: &str, command: Command, log: &Path) -> Result<Self> {
+        Self::guarded(name, command, log, None)
+    }
+
+    /// As [`Process::start`]; should this process end without dropping it, `folder` is removed, too, and
+    /// the folder around it once that is empty. Who drops it removes the folder.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_scrapping(name: &str, command: Command, log: &Path, folder: &Path) -> Result<Self> {
+        Self::guarded(name, command, log, Some(folder))
+    }
+
+    fn guarded(name: &str, command: Command, log: &Path, scrap: Option<&Path>) -> Result<Self> {
         let mut process = Self::spawn(name, command, log)?;
         let guard = Command::new("sh")
             .args(["-c", GUARD, "sh", &process.pid().to_string()])
+            .arg(scrap.unwrap_or(Path::new("")))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -225,6 +245,18 @@ mod tests {
         drop(process.guard.as_mut().and_then(|guard| guard.stdin.take()));
         gone(process.pid()).await;
         assert!(!process.running());
+    }
+
+    #[tokio::test]
+    async fn what_a_dead_parent_left_is_removed() {
+        let folder = tempfile::tempdir().expect("a folder").keep();
+        let data = folder.join("data");
+        let mut process =
+            Process::start_scrapping("sleeper", sleeper("exec sleep 600"), &data.join("log"), &data).expect("starts");
+        drop(process.guard.as_mut().and_then(|guard| guard.stdin.take()));
+        while folder.exists() {
+            sleep(POLL).await;
+        }
     }
 
     #[tokio::test]

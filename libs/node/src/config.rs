@@ -7,6 +7,7 @@ use posthorn_routing::RoutingConfig;
 use posthorn_rpc::RpcConfig;
 use posthorn_session::SessionConfig;
 use posthorn_store::embedded::StoreConfig;
+use posthorn_store_cql::CqlConfig;
 use serde::{Deserialize, Serialize};
 
 pub use crate::http::ListenConfig;
@@ -21,6 +22,7 @@ pub struct NodeConfig {
     pub listen: ListenConfig,
     pub cluster: ClusterConfig,
     pub store: StoreConfig,
+    pub cql: CqlConfig,
     pub edge: GatewayConfig,
     pub routing: RoutingConfig,
     pub session: SessionConfig,

@@ -23,7 +23,7 @@ pub struct CqlConfig {
     /// PEM of the own certificate and key, where the nodes ask for them.
     pub cert_file: PathBuf,
     pub key_file: PathBuf,
-    /// Where nodes cannot be reached at the addresses that they give: `given:port=reachable:port` of each.
+    /// Where nodes cannot be reached at the addresses that they give: `address=address:port` of each.
     pub addresses: Vec<String>,
     pub connect_timeout_ms: u64,
     /// How long one try of a statement may take.

@@ -1,7 +1,14 @@
 //! The session: which nodes it asks, with what it proves itself, how long it waits.
 
-use std::{collections::HashMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
@@ -9,8 +16,11 @@ use rustls::{
 };
 use scylla::{
     client::{execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
+    errors::TranslationError,
     policies::{
-        load_balancing::DefaultPolicy, retry::DefaultRetryPolicy,
+        address_translator::{AddressTranslator, UntranslatedPeer},
+        load_balancing::DefaultPolicy,
+        retry::DefaultRetryPolicy,
         speculative_execution::SimpleSpeculativeExecutionPolicy,
     },
     statement::{Consistency, SerialConsistency},
@@ -44,7 +54,7 @@ pub(crate) async fn connect(config: &CqlConfig) -> Result<Session, OpenError> {
         builder = builder.tls_context(Some(Arc::new(tls(config)?)));
     }
     if !config.addresses.is_empty() {
-        builder = builder.address_translator(Arc::new(addresses(config)?));
+        builder = builder.address_translator(Arc::new(Addresses::new(config)?));
     }
     let session = builder.build().await.map_err(|error| OpenError::Session(Box::new(error)))?;
     one_datacenter(&session, config)?;
@@ -92,16 +102,29 @@ pub(crate) fn datacenters(session: &Session) -> Vec<String> {
     names
 }
 
-fn addresses(config: &CqlConfig) -> Result<HashMap<SocketAddr, SocketAddr>, OpenError> {
-    let pair = |text: &String| {
-        let (given, reachable) = text.split_once('=')?;
-        Some((given.trim().parse().ok()?, reachable.trim().parse().ok()?))
-    };
-    let parse = |text: &String| {
-        let wrong = || OpenError::Config(format!("`cql.addresses`: {text:?} is no `address:port=address:port`"));
-        pair(text).ok_or_else(wrong)
-    };
-    config.addresses.iter().map(parse).collect()
+/// By the address alone: as its port a node gives the one of the contact point.
+struct Addresses(HashMap<IpAddr, SocketAddr>);
+
+impl Addresses {
+    fn new(config: &CqlConfig) -> Result<Self, OpenError> {
+        let pair = |text: &String| {
+            let (given, reachable) = text.split_once('=')?;
+            Some((given.trim().parse().ok()?, reachable.trim().parse().ok()?))
+        };
+        let parse = |text: &String| {
+            let wrong = || OpenError::Config(format!("`cql.addresses`: {text:?} is no `address=address:port`"));
+            pair(text).ok_or_else(wrong)
+        };
+        config.addresses.iter().map(parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+#[async_trait]
+impl AddressTranslator for Addresses {
+    async fn translate_address(&self, peer: &UntranslatedPeer) -> Result<SocketAddr, TranslationError> {
+        let given = peer.untranslated_address();
+        self.0.get(&given.ip()).copied().ok_or(TranslationError::NoRuleForAddress(given))
+    }
 }
 
 fn tls(config: &CqlConfig) -> Result<ClientConfig, OpenError> {

@@ -1,9 +1,9 @@
 //! What every driver must do: one function per property, each on a store of its own. A failure is a
 //! panic that names the property.
 
-mod log;
-mod owners;
-mod small;
+pub mod log;
+pub mod owners;
+pub mod small;
 
 use std::sync::Arc;
 
@@ -46,25 +46,25 @@ where
     small::if_absent_has_one_winner(make().await).await;
 }
 
-pub(crate) fn key(tenant: &str, conversation: &str) -> ConversationKey {
+pub fn key(tenant: &str, conversation: &str) -> ConversationKey {
     let tenant = TenantId::new(tenant).expect("a valid id");
     ConversationKey { tenant, conversation: ConversationId::new(conversation).expect("a valid id") }
 }
 
-pub(crate) fn user(tenant: &str, user: &str) -> UserKey {
+pub fn user(tenant: &str, user: &str) -> UserKey {
     UserKey { tenant: TenantId::new(tenant).expect("a valid id"), user: user_id(user) }
 }
 
-pub(crate) fn user_id(user: &str) -> UserId {
+pub fn user_id(user: &str) -> UserId {
     UserId::new(user).expect("a valid id")
 }
 
-pub(crate) fn instance(name: &str) -> InstanceId {
+pub fn instance(name: &str) -> InstanceId {
     InstanceId(name.to_owned())
 }
 
 /// Rows of one number that go on from `chain`, with a body that names them.
-pub(crate) fn rows(chain: Chain, seqs: std::ops::RangeInclusive<u64>, number: (u64, u32)) -> Vec<Row> {
+pub fn rows(chain: Chain, seqs: std::ops::RangeInclusive<u64>, number: (u64, u32)) -> Vec<Row> {
     let mut chain = chain;
     let row = |seq: u64| {
         let envelope = Bytes::from(format!("envelope {seq} of {number:?}"));
@@ -77,7 +77,7 @@ pub(crate) fn rows(chain: Chain, seqs: std::ops::RangeInclusive<u64>, number: (u
 }
 
 /// The append of `rows` by `instance`, without members and effects.
-pub(crate) fn append(key: &ConversationKey, instance: &InstanceId, rows: Vec<Row>) -> Append {
+pub fn append(key: &ConversationKey, instance: &InstanceId, rows: Vec<Row>) -> Append {
     let last = rows.last().expect("rows");
     let head = Head { seq: last.seq, chain: last.chain.clone(), ordinal: last.seq, ..Head::default() };
     Append {
@@ -92,7 +92,7 @@ pub(crate) fn append(key: &ConversationKey, instance: &InstanceId, rows: Vec<Row
 }
 
 /// An instance that owns the shards of `keys`, and the epoch of the last of them.
-pub(crate) async fn owner(store: &Driver, name: &str, keys: &[&ConversationKey]) -> (InstanceId, u64) {
+pub async fn owner(store: &Driver, name: &str, keys: &[&ConversationKey]) -> (InstanceId, u64) {
     let instance = instance(name);
     store.register(&instance, "here").await.expect("registers");
     let mut epoch = 0;
@@ -104,7 +104,7 @@ pub(crate) async fn owner(store: &Driver, name: &str, keys: &[&ConversationKey])
 }
 
 /// Appends rows and settles what the driver left to settle.
-pub(crate) async fn append_and_settle(store: &Driver, append: Append) {
+pub async fn append_and_settle(store: &Driver, append: Append) {
     let (key, instance) = (append.key.clone(), append.instance.clone());
     let (head, members, rows) = (append.head.clone(), append.members.clone(), append.rows.clone());
     let effects = append.effects;
@@ -117,21 +117,21 @@ pub(crate) async fn append_and_settle(store: &Driver, append: Append) {
     }
 }
 
-pub(crate) const ALL: ReadRange =
+pub const ALL: ReadRange =
     ReadRange { from: 1, to: u64::MAX, limit: usize::MAX, max_bytes: usize::MAX, reverse: false };
 
-pub(crate) async fn read_all(store: &Driver, key: &ConversationKey) -> Vec<Row> {
+pub async fn read_all(store: &Driver, key: &ConversationKey) -> Vec<Row> {
     let page = store.read(key, ALL).await.expect("reads");
     assert!(!page.more, "nothing ends this page");
     page.rows
 }
 
-pub(crate) fn seqs(rows: &[Row]) -> Vec<u64> {
+pub fn seqs(rows: &[Row]) -> Vec<u64> {
     rows.iter().map(|row| row.seq).collect()
 }
 
 /// Awaits all at once, on this task.
-pub(crate) async fn join<T, Fut: Future<Output = T>>(all: impl Iterator<Item = Fut>) -> Vec<T> {
+pub async fn join<T, Fut: Future<Output = T>>(all: impl Iterator<Item = Fut>) -> Vec<T> {
     let mut all: Vec<_> = all.map(|one| (Box::pin(one), None)).collect();
     std::future::poll_fn(|cx| {
         let mut waiting = false;

@@ -11,7 +11,7 @@ pub mod embedded;
 mod error;
 mod feed;
 pub mod memory;
-mod rules;
+pub mod rules;
 mod types;
 
 use async_trait::async_trait;
@@ -64,7 +64,8 @@ pub trait Store: Send + Sync + 'static {
     async fn shards(&self) -> Result<Vec<ShardRow>>;
 
     /// Takes those of `shards` that are free or owned by a fenced instance (or by the claimer), each
-    /// under an epoch greater than any before it; the previous owner joins `inherits`.
+    /// under an epoch greater than any before it; the previous owner joins `inherits`. An error means that
+    /// none is known to be taken; those that are, are found as the claimer's own and claimed again.
     async fn claim(&self, shards: &[Shard], instance: &InstanceId, address: &str) -> Result<Vec<Claimed>>;
 
     /// Gives a shard back. With `unsettled` the own journal is added to `inherits`. Does nothing
@@ -107,8 +108,9 @@ pub trait Store: Send + Sync + 'static {
     async fn append(&self, append: Append) -> Result<bool>;
 
     /// Heads and members (each only if it is newer than what is there: heads by `seq` and then by list
-    /// version, members by `as_of_seq`), feed entries in order and the feed's mark, and removal of the
-    /// notes that are named. Need not be durable on return: what is lost of it is settled again.
+    /// version, members by `as_of_seq`; two of one mark carry the same record), feed entries in order and
+    /// the feed's mark, and removal of the notes that are named. Need not be durable on return: what is
+    /// lost of it is settled again.
     async fn settle(&self, instance: &InstanceId, settlements: Vec<Settlement>) -> Result<()>;
 
     /// Per seq the row of the highest number. The caller's `range.to` is a confirmed seq.
@@ -127,7 +129,8 @@ pub trait Store: Send + Sync + 'static {
     /// One conversation's cell of each of these users of its tenant, in the order asked.
     async fn registers_of(&self, key: &ConversationKey, users: &[UserId]) -> Result<Vec<Option<RegisterRecord>>>;
 
-    /// Whole cells, by conversation; each only if its version is newer than what is there.
+    /// Whole cells, by conversation; each only if its version is newer than what is there. Two writes of
+    /// one version carry the same cell.
     async fn write_registers(&self, user: &UserKey, registers: Vec<(String, RegisterRecord)>) -> Result<()>;
 
     // Small records.

@@ -1,4 +1,4 @@
-//! What every driver asks of its callers and of what it stores.
+//! What every driver asks of its callers and of what it stores: for drivers.
 
 use posthorn_proto::internal::{Head, RegisterRecord, Row};
 
@@ -12,27 +12,27 @@ pub const MAX_RECORD_KEY_BYTES: usize = 1_024;
 
 /// The epoch of a claim in this generation, after `before`: greater than it, and greater than any of
 /// an earlier generation.
-pub(crate) fn next_epoch(before: u64, generation: u64) -> u64 {
+pub fn next_epoch(before: u64, generation: u64) -> u64 {
     before.max(generation << 44) + 1
 }
 
 /// (epoch, load): a row's number.
-pub(crate) fn number(row: &Row) -> (u64, u32) {
+pub fn number(row: &Row) -> (u64, u32) {
     (row.epoch, row.load)
 }
 
 /// What makes one version of a head newer than another: its end, then its place in the shard's lists.
-pub(crate) fn head_version(head: &Head) -> (u64, u64, u64) {
+pub fn head_version(head: &Head) -> (u64, u64, u64) {
     (head.seq, head.version_epoch, head.version_counter)
 }
 
 /// What makes one version of a register cell newer than another.
-pub(crate) fn register_version(record: &RegisterRecord) -> (u64, u64) {
+pub fn register_version(record: &RegisterRecord) -> (u64, u64) {
     (record.version_epoch, record.version_counter)
 }
 
 /// Rows must be there, ascend without a hole and carry one number, and the head must end with them.
-pub(crate) fn check_append(append: &Append) -> Result<()> {
+pub fn check_append(append: &Append) -> Result<()> {
     let misused = |what: &str| Err(StoreError::Misused(format!("append to {:?}: {what}", append.key)));
     let (Some(first), Some(last)) = (append.rows.first(), append.rows.last()) else {
         return misused("no rows");
@@ -54,7 +54,7 @@ pub(crate) fn check_append(append: &Append) -> Result<()> {
 }
 
 /// A record's key must fit into a key of the store.
-pub(crate) fn check_record_key(key: &crate::RecordKey) -> Result<()> {
+pub fn check_record_key(key: &crate::RecordKey) -> Result<()> {
     if key.tenant.len() + key.key.len() > MAX_RECORD_KEY_BYTES {
         return Err(StoreError::Misused(format!("record keys have at most {MAX_RECORD_KEY_BYTES} bytes")));
     }
@@ -62,7 +62,7 @@ pub(crate) fn check_record_key(key: &crate::RecordKey) -> Result<()> {
 }
 
 /// Picks, from rows in the order asked, the highest number of each seq, within limit and bytes.
-pub(crate) struct Pager {
+pub struct Pager {
     range: crate::ReadRange,
     bytes: usize,
     candidate: Option<Row>,
@@ -70,12 +70,12 @@ pub(crate) struct Pager {
 }
 
 impl Pager {
-    pub(crate) fn new(range: crate::ReadRange) -> Self {
+    pub fn new(range: crate::ReadRange) -> Self {
         Self { range, bytes: 0, candidate: None, page: crate::Page::default() }
     }
 
     /// Takes the next row; false once the page is full.
-    pub(crate) fn offer(&mut self, row: Row) -> bool {
+    pub fn offer(&mut self, row: Row) -> bool {
         match &self.candidate {
             Some(held) if held.seq == row.seq => {
                 if number(&row) > number(held) {
@@ -106,7 +106,7 @@ impl Pager {
         true
     }
 
-    pub(crate) fn finish(mut self) -> crate::Page {
+    pub fn finish(mut self) -> crate::Page {
         if !self.page.more {
             self.settle_candidate();
         }

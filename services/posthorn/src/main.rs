@@ -15,8 +15,8 @@ use bench::BenchArgs;
 use chat::ChatArgs;
 use clap::{Parser, Subcommand};
 use commands::{
-    backup::BackupArgs, config::ConfigCommand, errors::ErrorsArgs, restore::RestoreArgs, serve::ServeArgs,
-    token::TokenArgs, version::VersionArgs,
+    backup::BackupArgs, config::ConfigCommand, errors::ErrorsArgs, restore::RestoreArgs, schema::SchemaCommand,
+    serve::ServeArgs, token::TokenArgs, version::VersionArgs,
 };
 use dev::DevArgs;
 use replay::ReplayArgs;
@@ -46,6 +46,9 @@ enum Command {
     Backup(BackupArgs),
     /// Put a backup into an empty data directory
     Restore(RestoreArgs),
+    /// The tables in ScyllaDB or Cassandra: say what is missing, make it
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Talk from a terminal
     Chat(ChatArgs),
     /// Replay chat logs over real connections and check what everybody received
@@ -74,6 +77,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Config(command) => commands::config::run(&command)?,
         Command::Errors(args) => commands::errors::run(&args)?,
         Command::Backup(args) => return on_runtime(commands::backup::run(args)),
+        Command::Schema(command) => return on_runtime(commands::schema::run(command)),
         Command::Chat(args) => return on_runtime(chat::run(args)),
         Command::Bench(args) => return on_runtime(bench::run(args)),
         Command::Replay(args) => return on_runtime(replay::run(args)),

@@ -63,7 +63,9 @@ pub async fn open(config: &CqlConfig) -> Arc<CqlStore> {
 
 /// As an operator would, by hand.
 pub async fn statement(config: &CqlConfig, text: &str) {
-    let session = SessionBuilder::new().known_nodes(&config.nodes).build().await.expect("connects");
+    // A node that was away a moment ago need not agree at once.
+    let builder = SessionBuilder::new().known_nodes(&config.nodes).auto_await_schema_agreement(false);
+    let session = builder.build().await.expect("connects");
     session.query_unpaged(text, ()).await.expect("does it");
 }
 

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod config;
 pub mod errors;
 pub mod restore;
+pub mod schema;
 pub mod serve;
 pub mod token;
 pub mod version;

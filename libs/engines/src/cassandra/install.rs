@@ -147,6 +147,8 @@ pub(super) fn flags(folder: &Path, options: Options) -> Vec<String> {
         "-Dcassandra.ring_delay_ms=0".to_owned(),
         "-Dcassandra.skip_wait_for_gossip_to_settle=0".to_owned(),
         "-Dcassandra.superuser_setup_delay_ms=0".to_owned(),
+        // How long a node waits before it asks another for a schema that it has not heard of: a minute, else.
+        "-Dcassandra.migration_delay_ms=500".to_owned(),
         "-Djava.security.manager=allow".to_owned(),
     ];
     for (flag, packages) in [("--add-exports", &EXPORTS[..]), ("--add-opens", &OPENS[..])] {
