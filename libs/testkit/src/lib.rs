@@ -4,12 +4,14 @@
 
 mod cluster;
 mod person;
+mod processes;
 mod server;
 mod tenant;
 
 pub use cluster::{Cluster, ClusterOptions, Storage};
 pub use person::Person;
 pub use posthorn_node::Topology;
+pub use processes::{Member, Processes, Signal};
 pub use server::{Demo, DemoUser, Ready, Server};
 pub use tenant::Tenant;
 
