@@ -7,10 +7,11 @@ use posthorn_routing::RoutingConfig;
 use posthorn_rpc::RpcConfig;
 use posthorn_session::SessionConfig;
 use posthorn_store::embedded::StoreConfig;
-use posthorn_store_cql::CqlConfig;
 use serde::{Deserialize, Serialize};
 
 pub use crate::http::ListenConfig;
+#[cfg(feature = "networked")]
+use crate::networked::{CqlConfig, NatsConfig, RedisConfig};
 
 /// Sections whose keys the operator names.
 const OPEN: &[&str] = &["edge.classes"];
@@ -21,8 +22,14 @@ pub struct NodeConfig {
     pub node: NodeSection,
     pub listen: ListenConfig,
     pub cluster: ClusterConfig,
+    pub engines: EnginesConfig,
     pub store: StoreConfig,
+    #[cfg(feature = "networked")]
     pub cql: CqlConfig,
+    #[cfg(feature = "networked")]
+    pub nats: NatsConfig,
+    #[cfg(feature = "networked")]
+    pub redis: RedisConfig,
     pub edge: GatewayConfig,
     pub routing: RoutingConfig,
     pub session: SessionConfig,
@@ -55,6 +62,39 @@ pub struct ClusterConfig {
     pub advertise: String,
     pub storage: Vec<String>,
     pub session: Vec<String>,
+}
+
+/// The `[engines]` section: what is behind each trait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EnginesConfig {
+    pub store: StoreEngine,
+    pub bus: BusEngine,
+    pub presence: PresenceEngine,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreEngine {
+    #[default]
+    Embedded,
+    Cql,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BusEngine {
+    #[default]
+    Memory,
+    Nats,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PresenceEngine {
+    #[default]
+    Memory,
+    Redis,
 }
 
 /// The `[log]` section.
@@ -112,6 +152,12 @@ impl NodeConfig {
         if self.listen.addr.parse::<std::net::SocketAddr>().is_err() {
             return wrong("listen.addr", "must be IP:PORT, such as 127.0.0.1:7200");
         }
+        // Settlements leave the feed to a stream, and JetStream is the one there is.
+        if self.engines.store == StoreEngine::Cql && self.engines.bus != BusEngine::Nats {
+            return wrong("engines.bus", "must be nats where `engines.store` is cql: the feed is on JetStream then");
+        }
+        #[cfg(feature = "networked")]
+        self.redis.check().map_err(|error| ConfigError::Invalid(error.to_string()))?;
         // hyper takes no smaller buffer.
         if self.listen.max_header_bytes < 8_192 {
             return wrong("listen.max_header_bytes", "must be at least 8192");

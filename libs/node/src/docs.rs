@@ -1,6 +1,8 @@
 //! The pages that are made from the configuration, and the table that explains every key of it.
 
 mod edge;
+#[cfg(feature = "networked")]
+mod engines;
 mod parts;
 
 use posthorn_config::{ConfigError, Row, Sources, check_rows, example, print, reference};
@@ -33,7 +35,10 @@ Take out what you do not change. docs/configuration.md has the same as a page.
 /// Every row, in no order.
 #[must_use]
 pub fn rows() -> Vec<Row> {
-    [parts::ROWS, edge::ROWS].concat()
+    let parts = [parts::ROWS, edge::ROWS];
+    #[cfg(feature = "networked")]
+    let parts = [parts[0], parts[1], engines::ROWS, posthorn_presence_redis::config::ROWS];
+    parts.concat()
 }
 
 /// The pages with their paths in the repository.

@@ -17,6 +17,8 @@ pub enum StartError {
     StorePanicked,
     #[error("{role} needs the engine `{engine}`, and none is configured")]
     Engine { role: &'static str, engine: &'static str },
+    #[error("the engine `{engine}` cannot be used: {why}")]
+    Unusable { engine: &'static str, why: String },
     #[error("{service} did not start: {why}")]
     Service { service: &'static str, why: Failure },
 }

@@ -7,19 +7,28 @@ pub mod docs;
 mod error;
 mod http;
 mod listener;
+#[cfg(feature = "networked")]
+mod networked;
 mod node;
 mod ops;
 mod roles;
 mod source;
+mod waiting;
 mod wiring;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{ClusterConfig, ListenConfig, LogConfig, LogFormat, NodeConfig, NodeSection};
+pub use config::{
+    BusEngine, ClusterConfig, EnginesConfig, ListenConfig, LogConfig, LogFormat, NodeConfig, NodeSection,
+    PresenceEngine, StoreEngine,
+};
 pub use error::StartError;
 pub use listener::{Io, Listener};
+#[cfg(feature = "networked")]
+pub use networked::open;
 pub use node::{Node, NodeParts, Stopped};
 pub use roles::{Role, Roles};
 pub use source::ConfigSource;
+pub use waiting::{Reason, while_waiting};
 pub use wiring::{Clients, Engines, Topology};

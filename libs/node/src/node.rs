@@ -151,7 +151,8 @@ impl Node {
     }
 
     fn tasks(&self) -> impl Iterator<Item = &Tasks> {
-        self.parts.iter().map(|part| &part.tasks).chain([&self.http.tasks])
+        let parts = self.parts.iter().map(|part| &part.tasks);
+        parts.chain([&self.http.tasks]).chain(&self.engines.tasks)
     }
 }
 

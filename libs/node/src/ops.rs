@@ -19,7 +19,7 @@ use crate::{
     wiring::{Clients, Local},
 };
 
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// For one part to give a sign of life.
 const PROBE: Duration = Duration::from_millis(1_000);
 
@@ -46,10 +46,14 @@ struct Degraded {
 
 pub(crate) fn router(ops: Ops) -> Router {
     Router::new()
-        .route("/livez", get(async || Json(serde_json::json!({"status": "live"}))))
+        .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(Arc::new(ops))
+}
+
+pub(crate) async fn live() -> Json<serde_json::Value> {
+    Json(serde_json::json!({"status": "live"}))
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>) -> Response {

@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use posthorn_bus::{Bus, BusMetrics, Nudges, memory::MemoryBus};
-use posthorn_clock::Clock;
+use posthorn_clock::{Clock, sleep};
+use posthorn_core::backoff::Backoff;
 use posthorn_feed::{Feed, FeedSink, embedded::EmbeddedFeed};
 use posthorn_gateway::{Gateway, GatewayDeps};
 use posthorn_presence::{Presence, memory::MemoryPresence};
@@ -21,7 +22,10 @@ use tonic::service::Routes;
 
 use crate::{NodeConfig, NodeParts, StartError, roles::Role};
 
-/// For the tasks of a start that failed.
+/// Between two tries of what waits for another process, ms.
+const FIRST_TRY_MS: u64 = 100;
+const LAST_TRY_MS: u64 = 2_000;
+/// For the tasks of a start that failed, and for those of engines at the end.
 const ABANDON: Duration = Duration::from_secs(5);
 
 /// How the services of a node reach each other.
@@ -43,6 +47,8 @@ pub struct Engines {
     pub feed_sink: Option<Arc<dyn FeedSink>>,
     pub bus: Arc<dyn Bus>,
     pub presence: Option<Arc<dyn Presence>>,
+    /// What keeps connections to engines, where there are any; stopped last.
+    pub tasks: Option<Tasks>,
     /// The store again, where it is the embedded one: the only one that backs itself up.
     pub embedded: Option<Arc<EmbeddedStore>>,
     /// No other process uses the store: one routing instance owns everything.
@@ -72,15 +78,28 @@ impl Engines {
         Self::in_process(store)
     }
 
+    /// For services that need none.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            store: None,
+            feed: None,
+            feed_sink: None,
+            bus: MemoryBus::new(),
+            presence: None,
+            tasks: None,
+            embedded: None,
+            alone: false,
+        }
+    }
+
     fn in_process<S: Store + FeedTable>(store: Arc<S>) -> Self {
         Self {
             feed: Some(Arc::new(EmbeddedFeed::new(Arc::clone(&store) as Arc<dyn FeedTable>))),
-            feed_sink: None,
             store: Some(store),
-            bus: MemoryBus::new(),
             presence: Some(MemoryPresence::new()),
-            embedded: None,
             alone: true,
+            ..Self::none()
         }
     }
 
@@ -88,6 +107,10 @@ impl Engines {
     pub(crate) async fn close(&self) {
         if let Some(store) = self.embedded.clone() {
             let _ = tokio::task::spawn_blocking(move || store.close()).await;
+        }
+        if let Some(tasks) = &self.tasks {
+            tasks.stop();
+            tasks.ended(ABANDON).await;
         }
     }
 }
@@ -250,7 +273,15 @@ impl Wiring<'_> {
             tasks: tasks.clone(),
         };
         let service = SessionService::new(deps);
-        service.load().await.map_err(|why| StartError::Service { service: "session", why })?;
+        let mut backoff = Backoff::new(FIRST_TRY_MS, LAST_TRY_MS);
+        // Processes start in any order: storage may come later.
+        while let Err(why) = service.load().await {
+            if self.node.roles.has(Role::Storage) || !why.code.retryable() {
+                return Err(StartError::Service { service: "session", why });
+            }
+            tracing::warn!(%why, "session waits for storage");
+            sleep(Duration::from_millis(backoff.next_ms(self.node.clock.random()))).await;
+        }
         self.link("session", posthorn_session::grpc::routes(service), &tasks).await
     }
 

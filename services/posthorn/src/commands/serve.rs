@@ -2,9 +2,14 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
-use posthorn_node::{ConfigSource, Node, Stopped};
+use anyhow::{Context, Result};
+use axum::Router;
+use clap::Args;
+use posthorn_clock::Clock;
+use posthorn_node::{
+    ConfigSource, Node, NodeConfig, NodeParts, Reason, Role, Roles, Stopped, StoreEngine, Topology, while_waiting,
+};
+use posthorn_telemetry::Metrics;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -17,36 +22,62 @@ pub struct ServeArgs {
     /// The configuration file; config/posthorn.example.toml names every key
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Which services to run
-    #[arg(long, value_enum, default_value_t = Role::All)]
-    role: Role,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Role {
-    All,
-    Gateway,
-    Session,
-    Routing,
-    Storage,
-    Push,
+    /// Which services to run: several with commas between them [default: all]
+    #[arg(long = "role", value_name = "ROLE", value_delimiter = ',')]
+    roles: Vec<Role>,
 }
 
 pub async fn run(args: ServeArgs) -> Result<ExitCode> {
-    if args.role != Role::All {
-        let role = args.role.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        bail!("this build runs all services in one process and cannot run `{role}` alone: leave --role out");
-    }
     let (config, _) = ConfigSource::from_env(Some(&args.config)).load()?;
     posthorn_telemetry::init_logs(&config.log.filter, config.log.format.into());
     let listener = bind(&config.listen.addr).await?;
     let mut signals = Signals::new()?;
-    let data_dir = config.store.data_dir.clone();
-    let node = crate::dev::start(config, listener, axum::Router::new()).await?;
-    let keys = Keys::of(&data_dir);
-    crate::dev::provision::operator_key(&node, &keys).await?;
-    tracing::info!(file = %keys.operator_file().display(), "the operator key is in this file");
+    let keys = Keys::of(&config.store.data_dir);
+    let (embedded, roles) = (config.engines.store == StoreEngine::Embedded, Roles::of(&args.roles));
+    let node = tokio::select! {
+        started = start(config, roles, listener) => started?,
+        // Nothing has been promised to anybody yet.
+        _ = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
+    if roles == Roles::ALL && embedded {
+        crate::dev::provision::operator_key(&node, &keys).await?;
+        tracing::info!(file = %keys.operator_file().display(), "the operator key is in this file");
+    }
     Ok(until_stopped(node, &mut signals).await)
+}
+
+/// Engines as configured, waited for where they are late; then the services.
+async fn start(config: NodeConfig, roles: Roles, listener: TcpListener) -> Result<Node> {
+    let grpc = match config.cluster.grpc_addr.as_str() {
+        "" => None,
+        addr => Some(bind(addr).await?),
+    };
+    let (metrics, clock, reason) = (Metrics::default(), Clock::system(), Reason::default());
+    let (listener, meanwhile) = twice(listener)?;
+    let (listen, shown) = (config.listen.clone(), metrics.clone());
+    let work = async {
+        let engines = posthorn_node::open(&config, roles, &clock, &metrics, &reason).await?;
+        reason.set("waiting for the other services".to_owned());
+        let parts = NodeParts {
+            listener: Box::new(listener),
+            clock,
+            metrics,
+            topology: Topology::Local,
+            roles,
+            grpc,
+            engines,
+            pages: Router::new(),
+        };
+        Node::start(config, parts).await
+    };
+    Ok(while_waiting(listen, Box::new(meanwhile), shown, reason.clone(), work).await?)
+}
+
+/// Two handles of one socket.
+fn twice(listener: TcpListener) -> Result<(TcpListener, TcpListener)> {
+    let first = listener.into_std()?;
+    let second = first.try_clone()?;
+    Ok((TcpListener::from_std(first)?, TcpListener::from_std(second)?))
 }
 
 /// Binds before anything else begins. A port that is taken is said in so many words.

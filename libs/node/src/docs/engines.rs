@@ -1,0 +1,87 @@
+//! Rows of the engines that are servers of their own. Redis' rows are beside its driver.
+
+use posthorn_config::Row;
+
+pub(super) const ROWS: &[Row] = &[
+    Row::new("nats", "NATS: the bus, and the feed on JetStream. One connection a process."),
+    Row::new(
+        "nats.servers",
+        "`nats://HOST:PORT` or `tls://HOST:PORT`; the others of their cluster are learned. Their `max_payload` has to hold `routing.max_batch_bytes` and a little: 4 MiB for the default.",
+    ),
+    Row::new("nats.prefix", "First word of every subject and stream. Deployments that share servers need one each."),
+    Row::new(
+        "nats.user",
+        "User of an account with a password. Of all credentials the first that is set counts: `credentials`, `nkey_seed`, `token`, `user`.",
+    ),
+    Row::secret("nats.password", "The password of that user."),
+    Row::secret("nats.token", "A token."),
+    Row::secret("nats.nkey_seed", "A seed that begins with `SU`."),
+    Row::secret("nats.credentials", "The text of a credentials file: a user's JWT and seed."),
+    Row::new("nats.tls", "Refuse a connection that is not encrypted; `tls://` does so for one server."),
+    Row::new("nats.tls_first", "Begin with the handshake, where the server has `handshake_first`."),
+    Row::new("nats.tls_ca_file", "PEM file of the authorities that are trusted; empty: those of the system."),
+    Row::new("nats.tls_cert_file", "PEM file of the own certificate, where the server asks for one."),
+    Row::new("nats.tls_key_file", "PEM file of its key."),
+    Row::new("nats.connect_timeout_ms", "Time for one attempt to connect."),
+    Row::new(
+        "nats.reconnect_ms",
+        "The first pause between attempts, at most; doubled each time. There is no last attempt.",
+    ),
+    Row::new("nats.max_reconnect_ms", "The longest."),
+    Row::new(
+        "nats.probe_ms",
+        "Between two looks at whether messages come through. Without an answer for `nats.request_timeout_ms` the connection counts as away.",
+    ),
+    Row::new("nats.request_timeout_ms", "How long an answer may take."),
+    Row::new("nats.publish_timeout_ms", "How long a publication waits for room."),
+    Row::new("nats.max_outgoing_messages", "Messages that may wait for the connection."),
+    Row::new(
+        "nats.max_subscription_messages",
+        "Messages that may wait for one subscriber; what is beyond is dropped, and it is told.",
+    ),
+    Row::new("nats.max_subscription_bytes", "Their bytes, likewise."),
+    Row::new("nats.feed.replicas", "Copies of each stream, on as many servers: 1, 3 or 5."),
+    Row::new("nats.feed.max_age_s", "What is older is discarded: a consumer that comes later reads the log."),
+    Row::new("nats.feed.max_bytes", "What is beyond is discarded, the oldest first."),
+    Row::new("nats.feed.duplicate_window_s", "How long the servers know what they have taken, to drop second copies."),
+    Row::new("nats.feed.max_in_flight", "Publications that wait for their acknowledgement."),
+    Row::new("nats.feed.max_read_bytes", "Bytes of one read."),
+    Row::new("nats.feed.verify_ms", "Between two looks at whether the stream still has what it had."),
+    Row::new("nats.feed.max_dead_bytes", "Bytes of dead letters that are kept; beyond them a consumer waits."),
+    Row::new("cql", "The store on ScyllaDB or Cassandra."),
+    Row::new("cql.nodes", "`host:port` of some nodes; the others are learnt from them."),
+    Row::new("cql.keyspace", "Where the tables are: 1 to 48 of a-z, 0-9 and _."),
+    Row::new(
+        "cql.datacenter",
+        "The home data centre, the only one that is asked. May be empty where the cluster has only one.",
+    ),
+    Row::new("cql.replication", "Replicas in the data centre, for `posthorn schema apply`."),
+    Row::new("cql.user", "Empty: the database asks for no name."),
+    Row::secret("cql.password", "The password of that user."),
+    Row::new(
+        "cql.ca_file",
+        "PEM with the authority that signed the nodes' certificates, which have to name their IP addresses. Empty: no TLS.",
+    ),
+    Row::new("cql.cert_file", "PEM with the own certificate, where the nodes ask for one."),
+    Row::new("cql.key_file", "PEM with its key."),
+    Row::new(
+        "cql.addresses",
+        "`address=address:port` of each node, where nodes cannot be reached at the addresses that they give.",
+    ),
+    Row::new("cql.connect_timeout_ms", "Time for a connection to a node."),
+    Row::new("cql.attempt_timeout_ms", "How long one try of a statement may take."),
+    Row::new(
+        "cql.max_attempts",
+        "Tries of a statement before it is answered as failed. A write that may have been done is then `not_confirmed`.",
+    ),
+    Row::new("cql.second_read_ms", "A read that has not come back is asked of a second node after this."),
+    Row::new("cql.conditional_timeout_ms", "How long a conditional write without an answer is repeated."),
+    Row::new(
+        "cql.keepalive_ms",
+        "How often an idle connection is probed, and how long the answer may take; at least 1000.",
+    ),
+    Row::new("cql.max_in_flight", "Statements at the database at once; more wait."),
+    Row::new("cql.queue_wait_ms", "How long a statement waits for its turn before it is refused (`overloaded`)."),
+    Row::new("cql.page_rows", "Rows in one page of an answer of the database."),
+    Row::new("cql.max_batch_notes", "Notes and settlements of one journal partition in one write."),
+];
