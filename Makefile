@@ -2,12 +2,16 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run test fmt lint bench codegen docs faults sim
+.PHONY: help run cluster test fmt lint bench codegen docs sim
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## build for release and start all services in one process, with a page to try
 	cargo run --release --locked --package posthorn -- dev $(ARGS)
+
+cluster: ## install and start the engines and two of each service on this machine
+	cargo run --release --locked --package posthorn -- cluster up --dir target/cluster $(ARGS)
 
 test: ## install what the tests need, then run all of them
 	cargo xtask test

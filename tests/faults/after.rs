@@ -11,7 +11,7 @@ use posthorn_client::{
 };
 use posthorn_clock::{Clock, timeout};
 use posthorn_tasks::Tasks;
-use posthorn_testkit::{LIMIT, Processes};
+use posthorn_testkit::{Deployment, LIMIT};
 use tokio::sync::mpsc::Receiver;
 
 /// Presence is right again after this.
@@ -30,7 +30,7 @@ pub struct Normal {
 }
 
 impl Normal {
-    pub async fn of(cluster: &Processes) -> Result<Self> {
+    pub async fn of(cluster: &Deployment) -> Result<Self> {
         let all = cluster.all().await?;
         let services = all.into_iter().filter(|member| member.part != "cassandra");
         let resident = services.filter_map(|member| Some((member.name, resident_kib(member.pid?)?))).collect();
@@ -39,8 +39,8 @@ impl Normal {
 }
 
 /// A token that was good, and is not any more.
-async fn revoked(cluster: &Processes) -> Result<String> {
-    let (http, key) = (cluster.word("http")?, cluster.word("admin_key")?);
+async fn revoked(cluster: &Deployment) -> Result<String> {
+    let (http, key) = (&cluster.running.http, &cluster.running.admin_key);
     let backend = Backend::new(http, key, LIMIT)?;
     backend.create_user("gone", "gone").await?;
     let token = backend.mint_token("gone", "phone", 3_600, "").await?.token;
@@ -51,7 +51,7 @@ async fn revoked(cluster: &Processes) -> Result<String> {
 }
 
 /// A connect with the token is refused.
-async fn stays_out(cluster: &Processes, token: &str) -> Result<()> {
+async fn stays_out(cluster: &Deployment, token: &str) -> Result<()> {
     let tasks = Tasks::new();
     let (client, mut events) = with_token(cluster, token, &tasks)?;
     let outcome = timeout(LIMIT, async {
@@ -78,7 +78,7 @@ fn resident_kib(pid: i32) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
 }
 
-pub async fn check(cluster: &Processes, before: &Normal) -> Result<()> {
+pub async fn check(cluster: &Deployment, before: &Normal) -> Result<()> {
     cluster.ready().await?;
     for (part, gauge) in EMPTY {
         for member in cluster.members(part).await? {
@@ -96,9 +96,9 @@ pub async fn check(cluster: &Processes, before: &Normal) -> Result<()> {
 }
 
 /// One watches another who comes and goes.
-async fn presence(cluster: &Processes) -> Result<()> {
+async fn presence(cluster: &Deployment) -> Result<()> {
     let tasks = Tasks::new();
-    let backend = Backend::new(cluster.word("http")?, cluster.word("admin_key")?, LIMIT)?;
+    let backend = Backend::new(&cluster.running.http, &cluster.running.admin_key, LIMIT)?;
     for user in ["watcher", "watched"] {
         backend.create_user(user, user).await?;
     }
@@ -118,7 +118,7 @@ async fn presence(cluster: &Processes) -> Result<()> {
 }
 
 async fn client(
-    cluster: &Processes,
+    cluster: &Deployment,
     backend: &Backend,
     user: &str,
     tasks: &Tasks,
@@ -129,7 +129,7 @@ async fn client(
     Ok((client, events))
 }
 
-fn with_token(cluster: &Processes, token: &str, tasks: &Tasks) -> Result<(Client, Receiver<Event>)> {
+fn with_token(cluster: &Deployment, token: &str, tasks: &Tasks) -> Result<(Client, Receiver<Event>)> {
     let (sink, events) = Sink::channel(256);
     let deps = ClientDeps {
         clock: Clock::system(),
@@ -138,7 +138,7 @@ fn with_token(cluster: &Processes, token: &str, tasks: &Tasks) -> Result<(Client
         tokens: Arc::new(token.to_owned()),
         sink,
     };
-    Ok((Client::start(ClientConfig::new(cluster.word("ws")?), deps), events))
+    Ok((Client::start(ClientConfig::new(&cluster.running.ws), deps), events))
 }
 
 async fn until_online(events: &mut Receiver<Event>, online: bool) -> Result<()> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use posthorn_clock::{Instant, sleep};
-use posthorn_testkit::{Processes, Signal};
+use posthorn_testkit::{Deployment, Signal};
 
 /// How long an engine, or a paused owner, is away.
 const AWAY: Duration = Duration::from_secs(20);
@@ -99,7 +99,7 @@ async fn nothing_acknowledged_is_lost_while_parts_fail_on_a_cluster() -> Result<
         return Ok(());
     }
     let cases = chosen()?;
-    let mut cluster = Processes::up(&[]).await?;
+    let mut cluster = Deployment::start(&[]).await?;
     let mut failed = Vec::new();
     for case in cases {
         let begun = Instant::now();
@@ -111,20 +111,19 @@ async fn nothing_acknowledged_is_lost_while_parts_fail_on_a_cluster() -> Result<
                 println!("{:<16} FAILED  {seconds:6.1} s  {error:#}", case.name);
                 failed.push(case.name);
                 // The next one begins with a whole cluster, too.
-                cluster.command(&["start"]).await?;
+                cluster.cluster("start", &[]).await?;
                 cluster.ready().await?;
             }
         }
     }
     if !failed.is_empty() {
-        cluster.keep();
-        bail!("{failed:?} failed: logs and data are in {}", cluster.dir().display());
+        bail!("{failed:?} failed: logs and data are in {}", cluster.keep().display());
     }
     Ok(())
 }
 
 /// One replay through one fault, and its result in words.
-async fn under(cluster: &Processes, case: &Case) -> Result<String> {
+async fn under(cluster: &Deployment, case: &Case) -> Result<String> {
     let before = after::Normal::of(cluster).await?;
     let mut run = talk::replay(cluster, case.seconds).await?;
     run.acked(100).await?;
@@ -140,14 +139,14 @@ async fn under(cluster: &Processes, case: &Case) -> Result<String> {
     Ok(outcome.summary())
 }
 
-async fn apply(cluster: &Processes, fault: Fault) -> Result<()> {
+async fn apply(cluster: &Deployment, fault: Fault) -> Result<()> {
     match fault {
         Fault::None => {}
         Fault::KillEach => {
             for tier in TIERS {
                 cluster.signal(&format!("{tier}-1"), Signal::KILL).await?;
                 sleep(SHORT).await;
-                cluster.command(&["start", tier]).await?;
+                cluster.cluster("start", &[tier]).await?;
             }
         }
         Fault::KillTier(tier) => {
@@ -155,27 +154,27 @@ async fn apply(cluster: &Processes, fault: Fault) -> Result<()> {
                 cluster.signal(&member.name, Signal::KILL).await?;
             }
             sleep(SHORT).await;
-            cluster.command(&["start", tier]).await?;
+            cluster.cluster("start", &[tier]).await?;
         }
         Fault::PauseOwner => pause_owner(cluster).await?,
         Fault::Stop(engine) => {
-            cluster.command(&["stop", engine]).await?;
+            cluster.cluster("stop", &[engine]).await?;
             sleep(AWAY).await;
-            cluster.command(&["start", engine]).await?;
+            cluster.cluster("start", &[engine]).await?;
         }
         Fault::FlushRedis => cluster.redis("FLUSHALL").await?,
         Fault::Roll(tier) => {
             for member in cluster.members(tier).await? {
-                cluster.command(&["stop", &member.name]).await?;
-                cluster.command(&["start", &member.name]).await?;
+                cluster.cluster("stop", &[&member.name]).await?;
+                cluster.cluster("start", &[&member.name]).await?;
             }
         }
         Fault::Scale(tier, numbers) => {
             for number in numbers {
-                cluster.command(&["scale", tier, &number.to_string()]).await?;
+                cluster.cluster("scale", &[tier, &number.to_string()]).await?;
                 sleep(SHORT).await;
             }
-            cluster.command(&["scale", tier, "2"]).await?;
+            cluster.cluster("scale", &[tier, "2"]).await?;
         }
         Fault::Clocks => {
             let environment = faketime::an_hour_ahead()?;
@@ -184,8 +183,8 @@ async fn apply(cluster: &Processes, fault: Fault) -> Result<()> {
             for environment in [environment.as_slice(), &[]] {
                 for tier in TIERS {
                     let name = format!("{tier}-1");
-                    cluster.command(&["stop", &name]).await?;
-                    cluster.run(&["start", &name], environment).await?;
+                    cluster.cluster("stop", &[&name]).await?;
+                    cluster.cluster_in(environment, "start", &[&name]).await?;
                 }
                 sleep(SHORT).await;
             }
@@ -195,7 +194,7 @@ async fn apply(cluster: &Processes, fault: Fault) -> Result<()> {
 }
 
 /// The others take its shards while it sleeps; it finds that out when it wakes up.
-async fn pause_owner(cluster: &Processes) -> Result<()> {
+async fn pause_owner(cluster: &Deployment) -> Result<()> {
     let fenced = async || {
         let metric = cluster.metric("routing-1", "posthorn_routing_incarnations_fenced_total").await?;
         metric.context("routing-1 does not say how often it was fenced")

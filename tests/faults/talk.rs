@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use posthorn_clock::{Instant, sleep, timeout};
-use posthorn_testkit::{Processes, Server};
+use posthorn_testkit::{Deployment, Server};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
@@ -39,12 +39,12 @@ pub struct Run {
 }
 
 /// People who talk for so many seconds at least, each over a connection of their own.
-pub async fn replay(cluster: &Processes, seconds: u32) -> Result<Run> {
+pub async fn replay(cluster: &Deployment, seconds: u32) -> Result<Run> {
     let file = cluster.dir().join("talk.txt");
     write_talk(&file, seconds * SPEED)?;
     let mut command = Command::new(Server::binary()?);
     command.args(["replay", "--json", "--progress", "--speed", &SPEED.to_string()]);
-    command.args(["--url", cluster.word("ws")?, "--admin-key", cluster.word("admin_key")?]).arg(&file);
+    command.args(["--url", &cluster.running.ws, "--admin-key", &cluster.running.admin_key]).arg(&file);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().context("cannot start the replay")?;
     let (mut out, err) = (child.stdout.take().context("no output")?, child.stderr.take().context("no errors")?);

@@ -1,5 +1,6 @@
 //! All integration tests: one binary.
 
+mod cluster;
 mod disk;
 mod guide;
 mod instances;

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::{ports::Port, process::Process};
+use crate::{detached::Detached, ports::Port, process::Process};
 
 /// What is installed.
 pub const VERSION: &str = "5.0.5";
@@ -174,10 +174,7 @@ impl Cassandra {
 
     fn launch(&mut self, home: &Path, n: usize) -> Result<()> {
         let node = &mut self.nodes[n];
-        let mut command = Command::new("java");
-        command.args(install::flags(&node.folder, node.options)).arg("-cp");
-        command.arg(format!("{}/conf:{}/*", node.folder.display(), home.display()));
-        command.arg("org.apache.cassandra.service.CassandraDaemon").current_dir(&node.folder);
+        let command = command(home, &node.folder, node.options);
         let name = format!("cassandra {}", node.address);
         let process = Process::start_scrapping(&name, command, &node.folder.join("log"), &node.folder)?;
         node.process = Some(process);
@@ -193,6 +190,26 @@ impl Cassandra {
     }
 }
 
+/// A node on 127.0.0.1 that outlives this process, with all that it keeps below `folder`; [`answers`] says when
+/// it is ready. The ports are those for CQL and between nodes.
+///
+/// # Errors
+/// Java 17 or Maven is missing, or it cannot be started.
+pub fn start_detached(folder: &Path, (cql, storage): (u16, u16), options: Options, log: &Path) -> Result<Detached> {
+    let home = install::installed()?;
+    let address = Ipv4Addr::LOCALHOST.into();
+    install::prepare(folder, &install::configuration(folder, address, token(0, 1), (cql, storage), options))?;
+    Process::start_detached("cassandra", command(&home, folder, options), log)
+}
+
+fn command(home: &Path, folder: &Path, options: Options) -> Command {
+    let mut command = Command::new("java");
+    command.args(install::flags(folder, options)).arg("-cp");
+    command.arg(format!("{}/conf:{}/*", folder.display(), home.display()));
+    command.arg("org.apache.cassandra.service.CassandraDaemon").current_dir(folder);
+    command
+}
+
 /// A key in `folder`, and a certificate for 127.0.0.1 that it signed itself: the certificate's path.
 ///
 /// # Errors
@@ -204,7 +221,8 @@ pub fn certificate(folder: &Path) -> Result<PathBuf> {
 }
 
 /// Whether the node answers OPTIONS of CQL's native protocol, version 4.
-fn answers(at: SocketAddr) -> bool {
+#[must_use]
+pub fn answers(at: SocketAddr) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&at, ASK)?;
         stream.set_read_timeout(Some(ASK))?;

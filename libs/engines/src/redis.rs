@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use posthorn_clock::{Instant, sleep};
 
-use crate::{cache, ports::Port, process::Process};
+use crate::{cache, detached::Detached, ports::Port, process::Process};
 
 /// The name of the master at its sentinels.
 pub const MASTER: &str = "posthorn";
@@ -21,6 +21,8 @@ const SLOTS: u16 = 16_384;
 /// For a server to come up, or a group of them to agree, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
+/// Nothing is kept on disk.
+const FORGETFUL: &str = "--save '' --appendonly no";
 
 /// `redis-server`, installed if it is not there.
 ///
@@ -70,7 +72,8 @@ impl Server {
 
     async fn start_on(port: Port, others: Vec<Port>, folder: &Path, name: &str, arguments: &[String]) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let process = Process::start(name, command(&port, folder, arguments)?, &folder.join(format!("{name}.log")))?;
+        let process =
+            Process::start(name, command(port.number(), folder, arguments)?, &folder.join(format!("{name}.log")))?;
         let (name, folder, arguments) = (name.to_owned(), folder.to_owned(), arguments.to_vec());
         let mut server = Self { name, folder, arguments, port, process, _ports: others };
         server.answers().await?;
@@ -79,7 +82,7 @@ impl Server {
 
     async fn answers(&mut self) -> Result<()> {
         let port = self.port.number();
-        self.process.ready(PATIENCE, async || ask(port, &["PING"]).is_ok()).await
+        self.process.ready(PATIENCE, async || answers(port)).await
     }
 
     #[must_use]
@@ -105,7 +108,7 @@ impl Server {
         if self.process.running() {
             self.process.kill()?;
         }
-        let command = command(&self.port, &self.folder, &self.arguments)?;
+        let command = command(self.port(), &self.folder, &self.arguments)?;
         self.process = Process::start(&self.name, command, &self.folder.join(format!("{}.log", self.name)))?;
         self.answers().await
     }
@@ -119,13 +122,13 @@ impl Server {
     }
 }
 
-fn command(port: &Port, folder: &Path, arguments: &[String]) -> Result<Command> {
+fn command(port: u16, folder: &Path, arguments: &[String]) -> Result<Command> {
     let mut command = Command::new(binary()?);
-    let config = folder.join(format!("{}.conf", port.number()));
+    let config = folder.join(format!("{port}.conf"));
     if config.is_file() {
         command.arg(config);
     }
-    command.args(["--port", &port.number().to_string(), "--bind", "127.0.0.1", "--dir"]).arg(folder);
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"]).arg(folder);
     command.args(arguments);
     Ok(command)
 }
@@ -139,7 +142,22 @@ fn words(text: &str) -> Vec<String> {
 /// # Errors
 /// It does not come up.
 pub async fn single(folder: &Path) -> Result<Server> {
-    Server::start(folder, "redis", &words("--save '' --appendonly no")).await
+    Server::start(folder, "redis", &words(FORGETFUL)).await
+}
+
+/// One server that outlives this process; [`answers`] says when it is ready.
+///
+/// # Errors
+/// It cannot be installed or started.
+pub fn start_detached(folder: &Path, port: u16, log: &Path) -> Result<Detached> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    Process::start_detached("redis", command(port, folder, &words(FORGETFUL))?, log)
+}
+
+/// Whether a server on this port of 127.0.0.1 takes commands.
+#[must_use]
+pub fn answers(port: u16) -> bool {
+    ask(port, &["PING"]).is_ok()
 }
 
 /// A master, a replica and three sentinels that agree on it.
@@ -153,7 +171,7 @@ pub struct Watched {
 /// # Errors
 /// They do not come up, or do not find each other.
 pub async fn watched(folder: &Path) -> Result<Watched> {
-    let master = Server::start(folder, "master", &words("--save '' --appendonly no")).await?;
+    let master = Server::start(folder, "master", &words(FORGETFUL)).await?;
     let follow = words(&format!(
         "--save '' --appendonly no --repl-diskless-sync-delay 0 --replicaof 127.0.0.1 {}",
         master.port()

@@ -9,7 +9,7 @@ use posthorn_telemetry::Metrics;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::{Processes, Tenant};
+use crate::{Deployment, Tenant};
 
 /// Where a cluster keeps its log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub struct Cluster {
     /// Kept over restarts of a node on the model.
     memory: Option<Engines>,
     /// The services, where they are apart; the node is then a gateway of the test's own, for its clients.
-    processes: Option<Processes>,
+    processes: Option<Deployment>,
     _folder: TempDir,
 }
 
@@ -88,9 +88,9 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Two processes of each service on real engines, with keys of their configuration changed.
-    pub async fn apart(settings: &[&str]) -> Result<Self> {
-        let processes = Processes::up(settings).await?;
+    /// Two processes of each service on real engines, with arguments of `posthorn cluster up`.
+    pub async fn apart(arguments: &[&str]) -> Result<Self> {
+        let processes = Deployment::start(arguments).await?;
         let of = async |part: &str| -> Result<Vec<String>> {
             let members = processes.members(part).await?.into_iter();
             Ok(members.filter_map(|member| Some(format!("http://{}", member.inner_address?))).collect())
@@ -113,7 +113,7 @@ impl Cluster {
             pages: axum::Router::new(),
         };
         let node = Some(Node::start(config.clone(), parts).await?);
-        let addr = processes.word("http")?.trim_start_matches("http://").parse()?;
+        let addr = processes.running.http.trim_start_matches("http://").parse()?;
         let (folder, processes) = (tempfile::tempdir().context("no temporary directory")?, Some(processes));
         Ok(Self { options, clock, metrics, node, addr, memory: None, processes, _folder: folder })
     }
@@ -176,7 +176,7 @@ impl Cluster {
         let Some(processes) = &self.processes else { return Ok(sum_of(&self.metrics(), metric).unwrap_or_default()) };
         let mut sum = 0.0;
         for member in processes.all().await? {
-            if member.inner_address.is_some() && member.part != "balancer" && member.part != "cassandra" {
+            if member.is_service() {
                 sum += processes.metric(&member.name, metric).await?.unwrap_or_default();
             }
         }

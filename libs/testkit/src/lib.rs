@@ -1,17 +1,20 @@
 //! A whole Posthorn in a test. [`Cluster`] is a node in this process, on a port of its own and a
 //! directory that goes with it, in the topology that the test is given; [`Server`] is the real binary
-//! in a process of its own, for what only `kill -9` shows.
+//! in a process of its own, for what only `kill -9` shows; [`Deployment`] is every service in processes of
+//! its own, on real engines.
 
 mod cluster;
+mod deployment;
 mod person;
 mod processes;
 mod server;
 mod tenant;
 
 pub use cluster::{Cluster, ClusterOptions, Storage};
+pub use deployment::{Deployment, Running};
 pub use person::Person;
 pub use posthorn_node::Topology;
-pub use processes::{Member, Processes, Signal};
+pub use processes::{Member, Signal};
 pub use server::{Demo, DemoUser, Ready, Server};
 pub use tenant::Tenant;
 

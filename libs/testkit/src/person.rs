@@ -36,6 +36,13 @@ impl Tenant {
     pub async fn connect_with(&self, user: &str, device: &str, config: ClientConfig) -> Result<Person> {
         self.user(user).await?;
         let token = self.token_of(user, device, "unlimited", crate::tenant::TOKEN_TTL_S).await?;
+        Person::connect(token, config).await
+    }
+}
+
+impl Person {
+    /// Whoever the token is for; connected when this returns.
+    pub async fn connect(token: String, config: ClientConfig) -> Result<Self> {
         let (sender, events) = mpsc::unbounded_channel();
         let tasks = Tasks::new();
         let deps = ClientDeps {
@@ -47,12 +54,10 @@ impl Tenant {
         };
         let client = Client::start(config, deps);
         let connected = timeout(LIMIT, client.connected()).await;
-        ensure!(connected == Ok(true), "{user} was not connected");
-        Ok(Person { client, events, tasks })
+        ensure!(connected == Ok(true), "not connected in {} s", LIMIT.as_secs());
+        Ok(Self { client, events, tasks })
     }
-}
 
-impl Person {
     /// Waits for the first event that `wanted` finds something in; those before it are dropped.
     pub async fn until<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> Result<T> {
         let found = timeout(LIMIT, async {

@@ -1,37 +1,22 @@
-//! The whole product as processes of this machine on real engines: `posthorn cluster`, for tests.
+//! The processes of a deployment, one by one: asked, signalled, waited for.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use posthorn_clock::{Instant, sleep, timeout};
+use posthorn_clock::{Instant, sleep};
 pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    process::Command,
 };
 
-use crate::{Server, cluster::sum_of};
+use crate::{Deployment, cluster::sum_of};
 
-/// For one command: the first installs what is missing and starts a JVM and eleven other processes.
-const COMMAND: Duration = Duration::from_secs(300);
 /// For a state that is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(200);
-
-/// Running engines and two of each service behind one address. Ended when dropped.
-#[derive(Debug)]
-pub struct Processes {
-    folder: TempDir,
-    binary: PathBuf,
-    ready: Value,
-}
 
 /// One process.
 #[derive(Clone, Debug)]
@@ -47,59 +32,26 @@ pub struct Member {
     pub inner_address: Option<String>,
 }
 
-impl Processes {
-    /// With keys of the services' configuration that are not at what a cluster sets: `session.leeway_ms=5`.
-    pub async fn up(settings: &[&str]) -> Result<Self> {
-        let (folder, binary) = (tempfile::Builder::new().prefix("posthorn-cluster-").tempdir()?, Server::binary()?);
-        let mut cluster = Self { folder, binary, ready: Value::Null };
-        let mut words = vec!["up", "--json"];
-        for setting in settings {
-            words.extend(["--set", setting]);
-        }
-        let line = cluster.command(&words).await?;
-        cluster.ready = serde_json::from_str(&line).with_context(|| format!("no line of JSON: {line:?}"))?;
-        Ok(cluster)
-    }
-
-    /// Where its data, keys and logs are.
+impl Member {
+    /// Whether it is one of Posthorn's services.
     #[must_use]
-    pub fn dir(&self) -> &Path {
-        self.folder.path()
+    pub fn is_service(&self) -> bool {
+        ["gateway", "session", "routing", "storage", "push"].contains(&self.part.as_str())
     }
+}
 
-    /// What it wrote stays for whoever looks for a cause.
-    pub fn keep(&mut self) {
-        self.folder.disable_cleanup(true);
-    }
-
-    /// `ws`, `http`, `admin_key` or `operator_key`.
-    pub fn word(&self, key: &str) -> Result<&str> {
-        self.ready[key].as_str().with_context(|| format!("the cluster did not say its {key}"))
-    }
-
-    /// `posthorn cluster ...` to its end, and what it printed.
-    pub async fn command(&self, words: &[&str]) -> Result<String> {
-        self.run(words, &[]).await
-    }
-
-    /// As [`Processes::command`], with a changed environment for it and for what it starts.
-    pub async fn run(&self, words: &[&str], environment: &[(&str, &str)]) -> Result<String> {
-        let mut command = Command::new(&self.binary);
-        command.arg("cluster").args(words).arg("--dir").arg(self.dir()).envs(environment.iter().copied());
-        let output = timeout(COMMAND, command.kill_on_drop(true).output()).await;
-        let output = output.with_context(|| format!("`posthorn cluster {}` hangs", words.join(" ")))??;
-        let errors = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "`posthorn cluster {}`: {}\n{errors}", words.join(" "), output.status);
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+impl Deployment {
+    /// As [`Deployment::cluster`], with a changed environment for the command and for what it starts.
+    pub async fn cluster_in(&self, environment: &[(&str, &str)], command: &str, arguments: &[&str]) -> Result<()> {
+        let mut command = self.command(command, arguments)?;
+        let output = command.envs(environment.iter().copied()).output().await?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 
     /// All processes, dead ones too.
     pub async fn all(&self) -> Result<Vec<Member>> {
-        let mut command = Command::new(&self.binary);
-        command.args(["cluster", "status", "--json", "--dir"]).arg(self.dir());
-        // Its exit status says whether all is ready; here it is who there is.
-        let output = command.output().await?;
-        let status: Value = serde_json::from_slice(&output.stdout).context("no line of JSON from status")?;
+        let status = self.status().await?;
         let member = |value: &Value| {
             let word = |key: &str| value[key].as_str().map(str::to_owned);
             let of = |key: &str| word(key).with_context(|| format!("no {key} in {value}"));
@@ -130,7 +82,7 @@ impl Processes {
 
     /// Until every process says that it is ready.
     pub async fn ready(&self) -> Result<()> {
-        let whole = async || Ok(self.command(&["status", "--json"]).await.is_ok());
+        let whole = async || Ok(self.status().await?["ready"] == true);
         self.until("all of the cluster is ready", whole).await
     }
 
@@ -172,14 +124,4 @@ async fn http_get(address: &str, path: &str) -> Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
-}
-
-impl Drop for Processes {
-    fn drop(&mut self) {
-        let mut down = std::process::Command::new(&self.binary);
-        let status = down.args(["cluster", "down", "--dir"]).arg(self.dir()).status();
-        if !matches!(status, Ok(status) if status.success()) {
-            eprintln!("the cluster in {} could not be ended", self.dir().display());
-        }
-    }
 }

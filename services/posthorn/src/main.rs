@@ -15,8 +15,8 @@ use bench::BenchArgs;
 use chat::ChatArgs;
 use clap::{Parser, Subcommand};
 use commands::{
-    backup::BackupArgs, config::ConfigCommand, errors::ErrorsArgs, restore::RestoreArgs, schema::SchemaCommand,
-    serve::ServeArgs, token::TokenArgs, version::VersionArgs,
+    backup::BackupArgs, cluster::ClusterCommand, config::ConfigCommand, errors::ErrorsArgs, restore::RestoreArgs,
+    schema::SchemaCommand, serve::ServeArgs, token::TokenArgs, version::VersionArgs,
 };
 use dev::DevArgs;
 use replay::ReplayArgs;
@@ -35,6 +35,9 @@ enum Command {
     Dev(DevArgs),
     /// Start the services as a configuration file says
     Serve(ServeArgs),
+    /// All services as processes of their own on NATS, Redis and Cassandra, on this machine
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Sign a token for a user with a key of their tenant
     Token(TokenArgs),
     /// The configuration: check it, print it, document it
@@ -73,6 +76,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Dev(args) => return on_runtime(dev::run(args)),
         Command::Serve(args) => return on_runtime(commands::serve::run(args)),
+        Command::Cluster(command) => return on_runtime(commands::cluster::run(command)),
         Command::Token(args) => commands::token::run(&args)?,
         Command::Config(command) => commands::config::run(&command)?,
         Command::Errors(args) => commands::errors::run(&args)?,

@@ -55,7 +55,7 @@ async fn over_real_engines_on_a_cluster() -> Result<()> {
         println!("not run: POSTHORN_TEST_ENGINES=off");
         return Ok(());
     }
-    let cluster = Cluster::apart(&["session.presence_grace_ms=300", "push.delay_ms=300"]).await?;
+    let cluster = Cluster::apart(&["--set", "session.presence_grace_ms=300", "--set", "push.delay_ms=300"]).await?;
     talk::told(&cluster).await?;
     groups::told(&cluster).await?;
     marks::told(&cluster).await?;

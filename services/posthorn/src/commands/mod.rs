@@ -1,6 +1,7 @@
 //! The commands that are not servers.
 
 pub mod backup;
+pub mod cluster;
 pub mod config;
 pub mod errors;
 pub mod restore;

@@ -16,6 +16,7 @@ use posthorn_proto::{
         CreateRequest, CreateTenantRequest, EndsRequest, KeyScope, PutUserRequest, append_result,
     },
 };
+use posthorn_rpc::SessionClient;
 use prost::Message;
 
 use super::keys::{Keys, SigningKey};
@@ -38,10 +39,7 @@ pub struct Provisioned {
 /// The tenant with its keys, two users and their conversations. Doing it again changes nothing.
 pub async fn dev(node: &Node, keys: &Keys) -> Result<Provisioned> {
     let mut session = node.clients().session.clone();
-    asked(session.create_tenant(CreateTenantRequest { tenant: TENANT.to_owned() }).await)?;
-    let operator_key = operator_key(node, keys).await?;
-    let admin_key = api_key(node, keys, &keys.admin_file(TENANT), TENANT, KeyScope::Tenant).await?;
-    signing_key(node, keys).await?;
+    let TenantKeys { admin_key, operator_key } = tenant(&session, keys).await?;
     for (user, name) in USERS {
         let (tenant, user, name) = (TENANT.to_owned(), user.to_owned(), name.to_owned());
         asked(session.put_user(PutUserRequest { tenant, user, name, if_absent: true }).await)?;
@@ -51,15 +49,30 @@ pub async fn dev(node: &Node, keys: &Keys) -> Result<Provisioned> {
     Ok(Provisioned { admin_key, operator_key, conversation })
 }
 
+/// What is needed to begin with a server.
+pub struct TenantKeys {
+    pub admin_key: String,
+    pub operator_key: String,
+}
+
+/// The tenant with its keys, and the operator's. Doing it again changes nothing.
+pub async fn tenant(session: &SessionClient, keys: &Keys) -> Result<TenantKeys> {
+    asked(session.clone().create_tenant(CreateTenantRequest { tenant: TENANT.to_owned() }).await)?;
+    let operator_key = api_key(session, keys, &keys.operator_file(), "", KeyScope::Operator).await?;
+    let admin_key = api_key(session, keys, &keys.admin_file(TENANT), TENANT, KeyScope::Tenant).await?;
+    signing_key(session, keys).await?;
+    Ok(TenantKeys { admin_key, operator_key })
+}
+
 /// The operator's key: in its file, and known to the server.
 pub async fn operator_key(node: &Node, keys: &Keys) -> Result<String> {
-    api_key(node, keys, &keys.operator_file(), "", KeyScope::Operator).await
+    api_key(&node.clients().session, keys, &keys.operator_file(), "", KeyScope::Operator).await
 }
 
 /// The key of the file if the server takes it; else a new one, kept there: file and store can be
 /// restored or deleted one without the other.
-async fn api_key(node: &Node, keys: &Keys, file: &Path, tenant: &str, scope: KeyScope) -> Result<String> {
-    let mut session = node.clients().session.clone();
+async fn api_key(session: &SessionClient, keys: &Keys, file: &Path, tenant: &str, scope: KeyScope) -> Result<String> {
+    let mut session = session.clone();
     if let Some(key) = Keys::read(file)? {
         match session.authenticate_key(AuthenticateKeyRequest { key: key.clone() }).await {
             Ok(known) if known.get_ref().scope() == scope && known.get_ref().tenant == tenant => return Ok(key),
@@ -75,7 +88,7 @@ async fn api_key(node: &Node, keys: &Keys, file: &Path, tenant: &str, scope: Key
 }
 
 /// The tenant's signing key, made here: it signs tokens also while the server is down.
-async fn signing_key(node: &Node, keys: &Keys) -> Result<()> {
+async fn signing_key(session: &SessionClient, keys: &Keys) -> Result<()> {
     let file = keys.signing_file(TENANT);
     let key = match Keys::read(&file)? {
         Some(text) => serde_json::from_str(&text).with_context(|| format!("{} is no signing key", file.display()))?,
@@ -98,7 +111,7 @@ async fn signing_key(node: &Node, keys: &Keys) -> Result<()> {
         algorithm: key.algorithm.clone(),
         key: URL_SAFE_NO_PAD.decode(&key.secret).context("the signing key's secret is no base64url")?.into(),
     };
-    asked(node.clients().session.clone().add_signing_key(request).await)?;
+    asked(session.clone().add_signing_key(request).await)?;
     Ok(())
 }
 

@@ -1,0 +1,101 @@
+//! Every service in processes of its own, on real engines, behind one address.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use posthorn_client::{ClientConfig, Event, Outgoing, backend::Backend};
+use posthorn_clock::timeout;
+use posthorn_engines::{Mode, detached::Detached, mode};
+use posthorn_testkit::{Deployment, Person};
+
+const WAIT: Duration = Duration::from_secs(120);
+const SERVICES: [&str; 5] = ["gateway", "session", "routing", "storage", "push"];
+const ENGINES: [&str; 3] = ["nats", "redis", "cassandra"];
+
+async fn person(cluster: &Deployment, user: &str) -> Result<Person> {
+    let backend = Backend::new(&cluster.running.http, &cluster.running.admin_key, WAIT)?;
+    backend.create_user(user, user).await?;
+    let token = backend.mint_token(user, "phone", 3_600, "unlimited").await?.token;
+    Person::connect(token, ClientConfig::new(&cluster.running.ws)).await
+}
+
+/// `from` says it, and `to` hears it.
+async fn say(from: &Person, to: &mut Person, name: &str, text: &str) -> Result<()> {
+    let mut sending = from.client.send(Outgoing { to: name.to_owned(), ..Outgoing::text("", text) }).await?;
+    let heard = async |to: &mut Person| loop {
+        let heard = to.until(|event| match event {
+            Event::Entries { entries, .. } => {
+                let said = |entry: &posthorn_client::proto::Entry| entry.body.as_ref().is_some_and(|b| b.text == text);
+                entries.iter().find(|entry| said(entry)).map(|entry| entry.seq)
+            }
+            _ => None,
+        });
+        // Nothing comes for longer than one wait while services are away.
+        if let Ok(seq) = heard.await {
+            return seq;
+        }
+    };
+    let stored = timeout(WAIT, sending.stored()).await.with_context(|| format!("{text} was not stored"))??;
+    let seq = timeout(WAIT, heard(to)).await.with_context(|| format!("{text} was not heard"))?;
+    ensure!(seq == stored.seq, "{text}: heard as {seq}, stored as {}", stored.seq);
+    Ok(())
+}
+
+fn kill(pid: u32) -> Result<()> {
+    let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status()?;
+    ensure!(killed.success(), "kill -9 {pid} failed");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_each_may_die_and_the_end_leaves_no_process_on_a_cluster() -> Result<()> {
+    if mode() == Mode::Off {
+        eprintln!("not run: POSTHORN_TEST_ENGINES=off");
+        return Ok(());
+    }
+    let mut cluster = Deployment::start(&[]).await?;
+    for name in SERVICES.iter().chain(&ENGINES) {
+        ensure!(cluster.pids(name).len() == if SERVICES.contains(name) { 2 } else { 1 }, "{:?}", cluster.running);
+    }
+    ensure!(cluster.change("up", &[]).await.is_err_and(|error| error.to_string().contains("already")));
+    let (ann, mut ben) = (person(&cluster, "ann").await?, person(&cluster, "ben").await?);
+    say(&ann, &mut ben, "ben", "all of them").await?;
+
+    for service in SERVICES {
+        kill(cluster.pids(service)[0])?;
+    }
+    let status = cluster.status().await?;
+    ensure!(status["up"] == true && status["ready"] == false, "{status}");
+    for service in SERVICES {
+        ensure!(status["pids"][service] == serde_json::json!([cluster.pids(service)[1]]), "{service}: {status}");
+    }
+    say(&ann, &mut ben, "ben", "half of them").await?;
+
+    let before = cluster.running.pids.clone();
+    cluster.change("start", &["routing-1", "storage"]).await?;
+    ensure!(cluster.pids("routing").len() == 2 && cluster.pids("gateway").len() == 1, "{:?}", cluster.running);
+    cluster.change("start", &[]).await?;
+    for service in SERVICES {
+        let (now, then) = (cluster.pids(service), &before[service]);
+        ensure!(now.len() == 2 && now[1] == then[1] && now[0] != then[0], "{service}: {then:?}, then {now:?}");
+    }
+    let status = cluster.status().await?;
+    ensure!(status["ready"] == true, "{status}");
+    say(&ann, &mut ben, "ben", "all of them again").await?;
+    // New connections find their way, too.
+    let cyd = person(&cluster, "cyd").await?;
+    say(&cyd, &mut ben, "ben", "hello").await?;
+
+    for person in [ann, ben, cyd] {
+        person.leave().await?;
+    }
+    let all: Vec<u32> = cluster.running.pids.values().flatten().copied().collect();
+    ensure!(all.len() == 2 * SERVICES.len() + ENGINES.len() + 1, "{all:?}");
+    cluster.down().await?;
+    // Those whose parent does not ask for their status are left as zombies.
+    let alive: Vec<u32> = all.into_iter().filter(|pid| Detached::of(*pid).is_ok_and(Detached::running)).collect();
+    ensure!(alive.is_empty(), "still there: {alive:?}");
+    let status = cluster.status().await?;
+    ensure!(status["up"] == false && status["ready"] == false, "{status}");
+    cluster.down().await.context("once more")
+}
