@@ -1,8 +1,7 @@
 # An index: `make help`. The work is done by cargo and `cargo xtask` (xtask/).
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint bench codegen docs faults sim
-.PHONY: help run cluster test fmt lint bench codegen docs sim
+.PHONY: help run cluster test fmt lint bench codegen docs faults sim
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
