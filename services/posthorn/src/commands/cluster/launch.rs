@@ -131,7 +131,7 @@ impl Cluster {
                 }
                 eprintln!("{name}: did not end in {STOP:?}, and is killed");
                 process.kill(GONE).await?;
-                Ok(())
+                anyhow::Ok(())
             })
         });
         let ended = futures_util::future::join_all(stopping).await;
