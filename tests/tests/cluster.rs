@@ -48,7 +48,7 @@ fn kill(pid: u32) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_each_service_may_die_and_a_cluster_that_is_ended_leaves_no_process() -> Result<()> {
+async fn one_of_each_may_die_and_the_end_leaves_no_process_on_a_cluster() -> Result<()> {
     if mode() == Mode::Off {
         eprintln!("not run: POSTHORN_TEST_ENGINES=off");
         return Ok(());

@@ -22,6 +22,7 @@ const HELP: &str = "\
 Tasks of this repository: `cargo xtask TASK`
 
   test [--skip STEP]...  install what the tests need, run all of them (`make test`)
+  faults [NAMES]         faults of a cluster on real engines, all or those named (`make faults`)
   lint                   every check that is not a test, then what building and testing took
   tidy                   the rules of the house that no other tool knows
   codegen [--check]      code from proto/; docs/errors.md and clients/web/js/codes.js from the table of codes
@@ -30,7 +31,7 @@ Tasks of this repository: `cargo xtask TASK`
   bench [ARG]...         durable sends a second, at the store and through WebSockets
   help                   this text
 
-Steps that may be skipped: browser, sim, replay.
+Steps that may be skipped: browser, cluster, sim, replay.
 ";
 
 fn main() -> ExitCode {
@@ -51,6 +52,8 @@ fn run(words: &[&str]) -> Result<bool> {
     let root = root();
     match words {
         ["test", skipped @ ..] => test::run(&root, &skips(skipped)?),
+        ["faults"] => test::faults(&root, "all"),
+        ["faults", which] => test::faults(&root, which),
         ["lint"] => lint::run(&root),
         ["sim", rest @ ..] => pass(&root.join("sim"), &["--target-dir", "../target"], rest),
         ["bench", rest @ ..] => pass(&root, &["--package", "posthorn"], &[&["bench"], rest].concat()),
@@ -72,8 +75,8 @@ fn skips<'a>(words: &[&'a str]) -> Result<Vec<&'a str>> {
     words
         .chunks(2)
         .map(|pair| match *pair {
-            ["--skip", step @ ("browser" | "sim" | "replay")] => Ok(step),
-            _ => bail!("expected --skip browser|sim|replay, not `{}`", pair.join(" ")),
+            ["--skip", step @ ("browser" | "cluster" | "sim" | "replay")] => Ok(step),
+            _ => bail!("expected --skip browser|cluster|sim|replay, not `{}`", pair.join(" ")),
         })
         .collect()
 }

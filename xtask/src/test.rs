@@ -14,6 +14,9 @@ use crate::{
 /// A cold build on two cores; the rest are several times what the slowest machine took.
 const BUILD_LIMIT: Duration = Duration::from_secs(40 * 60);
 const TEST_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// Tests that start a cluster have this in their names: they want the machine for themselves.
+const APART: &str = "on_a_cluster";
+const CLUSTER_LIMIT: Duration = Duration::from_secs(90 * 60);
 const BROWSER_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Runs every step but those skipped, in an order in which each uses what the one before built.
@@ -26,8 +29,11 @@ pub fn run(root: &Path, skipped: &[&str]) -> Result<bool> {
     let mut report = Report::default();
     let built_all = build(root, &mut report)?;
     if built_all {
-        let flags = ["--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"];
+        let flags = ["--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--", "--skip", APART];
         tests(root, &mut report, "unit and scenario tests", TEST_LIMIT, cargo(root, "test").args(flags))?;
+        if !skipped.contains(&"cluster") {
+            cluster(root, &mut report, &[])?;
+        }
         let flags = ["--workspace", "--doc", "--no-fail-fast"];
         tests(root, &mut report, "doc tests", TEST_LIMIT, cargo(root, "test").args(flags))?;
         if !skipped.contains(&"browser") {
@@ -61,6 +67,32 @@ fn tests(root: &Path, report: &mut Report, name: &str, limit: Duration, command:
     let (ok, seconds) = (outcome.ok && failed == 0, outcome.seconds);
     report.add(Entry { name: name.to_owned(), kind: Kind::Test, ok, seconds, passed, failed });
     Ok(())
+}
+
+/// Scenarios and faults, told to processes on real engines.
+fn cluster(root: &Path, report: &mut Report, environment: &[(&str, &str)]) -> Result<()> {
+    let mut command = cargo(root, "test");
+    command.args(["--workspace", "--test", "all", "--test", "faults", "--no-fail-fast", "--", "--nocapture", APART]);
+    command.envs(environment.iter().copied());
+    let step = Step { name: "on a cluster", limit: CLUSTER_LIMIT, echo: is_fault, sweep: true };
+    let outcome = step.run(root, &mut command)?;
+    let (passed, failed) = counts(&outcome.lines);
+    let (ok, seconds) = (outcome.ok && failed == 0, outcome.seconds);
+    report.add(Entry { name: "on a cluster".to_owned(), kind: Kind::Test, ok, seconds, passed, failed });
+    Ok(())
+}
+
+/// `make faults`: every fault of the cluster, or those named with commas between them.
+///
+/// # Errors
+/// A step cannot be started, or its report cannot be written.
+pub fn faults(root: &Path, which: &str) -> Result<bool> {
+    let mut report = Report::default();
+    if build(root, &mut report)? {
+        cluster(root, &mut report, &[("POSTHORN_FAULTS", which)])?;
+    }
+    report.print_end();
+    Ok(report.ok())
 }
 
 fn browser(root: &Path, report: &mut Report) -> Result<()> {
@@ -112,6 +144,11 @@ pub fn cargo(root: &Path, task: &str) -> Command {
 
 fn is_error(line: &str) -> bool {
     line.starts_with("error")
+}
+
+/// A failure, or what became of one fault.
+fn is_fault(line: &str) -> bool {
+    is_failure(line) || line.contains(" deliveries, ") || line.contains(" FAILED ")
 }
 
 fn is_failure(line: &str) -> bool {

@@ -331,6 +331,7 @@ impl Wiring<'_> {
             session: clients.session.clone(),
             storage: clients.storage.clone(),
             provider: Arc::new(LogProvider),
+            bus: (!self.node.engines.alone).then(|| Arc::clone(&self.node.engines.bus)),
             clock: self.node.clock.clone(),
             metrics: self.node.metrics.clone(),
             tasks,

@@ -1,15 +1,15 @@
-//! A node in this process.
+//! A node in this process, or processes behind one address.
 
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use posthorn_clock::Clock;
-use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Roles, Stopped, Topology};
+use posthorn_node::{BusEngine, Engines, Node, NodeConfig, NodeParts, Reason, Role, Roles, Stopped, Topology};
 use posthorn_telemetry::Metrics;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::Tenant;
+use crate::{Deployment, Tenant};
 
 /// Where a cluster keeps its log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl ClusterOptions {
     }
 }
 
-/// A running node. Stop it at the end ([`Cluster::stop`]): that checks that it stops cleanly.
+/// A running node, or several. Stop it at the end ([`Cluster::stop`]): that checks that it stops cleanly.
 pub struct Cluster {
     options: ClusterOptions,
     clock: Clock,
@@ -65,6 +65,8 @@ pub struct Cluster {
     addr: SocketAddr,
     /// Kept over restarts of a node on the model.
     memory: Option<Engines>,
+    /// The services, where they are apart; the node is then a gateway of the test's own, for its clients.
+    processes: Option<Deployment>,
     _folder: TempDir,
 }
 
@@ -81,9 +83,39 @@ impl Cluster {
         let memory = (options.storage == Storage::Memory).then(|| Engines::memory(&clock));
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
         let metrics = Metrics::default();
-        let mut cluster = Self { options, clock, metrics, node: None, addr, memory, _folder: folder };
+        let mut cluster = Self { options, clock, metrics, node: None, addr, memory, processes: None, _folder: folder };
         cluster.resume().await?;
         Ok(cluster)
+    }
+
+    /// Two processes of each service on real engines, with arguments of `posthorn cluster up`.
+    pub async fn apart(arguments: &[&str]) -> Result<Self> {
+        let processes = Deployment::start(arguments).await?;
+        let of = async |part: &str| -> Result<Vec<String>> {
+            let members = processes.members(part).await?.into_iter();
+            Ok(members.filter_map(|member| Some(format!("http://{}", member.inner_address?))).collect())
+        };
+        let mut options = ClusterOptions::new(Topology::Local);
+        let config = &mut options.config;
+        (config.cluster.storage, config.cluster.session) = (of("storage").await?, of("session").await?);
+        config.engines.bus = BusEngine::Nats;
+        config.nats.servers = vec![format!("nats://{}", processes.member("nats").await?.address)];
+        let (clock, metrics, roles) = (Clock::system(), Metrics::default(), Roles::of(&[Role::Gateway]));
+        let engines = posthorn_node::open(config, roles, &clock, &metrics, &Reason::default()).await?;
+        let parts = NodeParts {
+            listener: Box::new(TcpListener::bind("127.0.0.1:0").await?),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            topology: Topology::Local,
+            roles,
+            grpc: None,
+            engines,
+            pages: axum::Router::new(),
+        };
+        let node = Some(Node::start(config.clone(), parts).await?);
+        let addr = processes.running.http.trim_start_matches("http://").parse()?;
+        let (folder, processes) = (tempfile::tempdir().context("no temporary directory")?, Some(processes));
+        Ok(Self { options, clock, metrics, node, addr, memory: None, processes, _folder: folder })
     }
 
     /// Stops in order and starts again: same address, same data.
@@ -139,6 +171,18 @@ impl Cluster {
         self.metrics.encode()
     }
 
+    /// A counter or gauge by its whole name, over all labels and processes.
+    pub async fn sum(&self, metric: &str) -> Result<f64> {
+        let Some(processes) = &self.processes else { return Ok(sum_of(&self.metrics(), metric).unwrap_or_default()) };
+        let mut sum = 0.0;
+        for member in processes.all().await? {
+            if member.is_service() {
+                sum += processes.metric(&member.name, metric).await?.unwrap_or_default();
+            }
+        }
+        Ok(sum)
+    }
+
     #[must_use]
     pub const fn clock(&self) -> &Clock {
         &self.clock
@@ -170,4 +214,14 @@ impl Cluster {
     pub async fn operator_key(&self) -> Result<String> {
         crate::tenant::operator_key(self.node()?).await
     }
+}
+
+/// What a text of metrics says of one, over all its labels that begin as `metric` does. `None`: nothing.
+pub(crate) fn sum_of(text: &str, metric: &str) -> Option<f64> {
+    let of = |line: &str| {
+        let rest = line.strip_prefix(metric)?;
+        let value = if rest.starts_with('{') { rest.split_once("} ")?.1 } else { rest.strip_prefix(' ')? };
+        value.split(' ').next()?.parse::<f64>().ok()
+    };
+    text.lines().filter_map(of).reduce(|sum, value| sum + value)
 }

@@ -37,7 +37,10 @@ pub struct Running {
 pub struct Deployment {
     pub running: Running,
     dir: PathBuf,
+    binary: PathBuf,
     guard: std::process::Child,
+    /// Where what is left of it goes, if somebody wants to look at it.
+    kept: Option<PathBuf>,
     _folder: TempDir,
 }
 
@@ -46,9 +49,10 @@ impl Deployment {
     pub async fn start(arguments: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("posthorn-cluster-").tempdir()?;
         let dir = folder.path().join("cluster");
+        let binary = Server::binary()?;
         let guard = std::process::Command::new("sh")
             .args(["-c", GUARD, "sh"])
-            .arg(Server::binary()?)
+            .arg(&binary)
             .arg(&dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -60,7 +64,7 @@ impl Deployment {
         let nowhere = String::new;
         let running = Running { ws: nowhere(), http: nowhere(), metrics: nowhere(), admin_key: nowhere(), pids };
         // Made before anything is started: on failure it is dropped here, and what was started with it.
-        let mut deployment = Self { running, dir, guard, _folder: folder };
+        let mut deployment = Self { running, dir, binary, guard, kept: None, _folder: folder };
         deployment.change("up", arguments).await?;
         Ok(deployment)
     }
@@ -95,15 +99,21 @@ impl Deployment {
         &self.dir
     }
 
-    async fn cluster(&self, command: &str, arguments: &[&str]) -> Result<String> {
+    /// Its logs and data stay after its end, and where.
+    pub fn keep(&mut self) -> &Path {
+        self.kept.get_or_insert_with(|| std::env::temp_dir().join(format!("posthorn-kept-{}", std::process::id())))
+    }
+
+    /// `posthorn cluster COMMAND` to its end, and what it printed.
+    pub async fn cluster(&self, command: &str, arguments: &[&str]) -> Result<String> {
         let output = self.command(command, arguments)?.output().await?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "cluster {command} {arguments:?}: {said}");
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    fn command(&self, command: &str, arguments: &[&str]) -> Result<Command> {
-        let mut posthorn = Command::new(Server::binary()?);
+    pub(crate) fn command(&self, command: &str, arguments: &[&str]) -> Result<Command> {
+        let mut posthorn = Command::new(&self.binary);
         posthorn.args(["cluster", command, "--json", "--dir"]).arg(&self.dir).args(arguments).stdin(Stdio::null());
         Ok(posthorn)
     }
@@ -111,6 +121,12 @@ impl Deployment {
 
 impl Drop for Deployment {
     fn drop(&mut self) {
+        if let Some(kept) = &self.kept {
+            // Its processes end before the guard looks for them.
+            let mut down = std::process::Command::new("sh");
+            down.args(["-c", r#""$1" cluster down --now --dir "$2" && mv -- "$2" "$3""#, "sh"]);
+            let _ = down.arg(&self.binary).arg(&self.dir).arg(kept).status();
+        }
         // Its input closes, and it does the rest before the folder goes.
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();

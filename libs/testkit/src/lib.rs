@@ -6,6 +6,7 @@
 mod cluster;
 mod deployment;
 mod person;
+mod processes;
 mod server;
 mod tenant;
 
@@ -13,6 +14,7 @@ pub use cluster::{Cluster, ClusterOptions, Storage};
 pub use deployment::{Deployment, Running};
 pub use person::Person;
 pub use posthorn_node::Topology;
+pub use processes::{Member, Signal};
 pub use server::{Demo, DemoUser, Ready, Server};
 pub use tenant::Tenant;
 

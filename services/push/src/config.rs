@@ -20,6 +20,12 @@ pub struct PushConfig {
     /// After the last one the members' own list decides.
     pub max_register_looks: u32,
     pub register_retry_ms: u64,
+    /// How often a process says to the others of its group that it is there, and the silence after which
+    /// it is taken for gone.
+    pub beat_ms: u64,
+    pub suspect_ms: u64,
+    /// How long a partition rests before another process goes on with it.
+    pub takeover_ms: u64,
 }
 
 impl Default for PushConfig {
@@ -33,6 +39,9 @@ impl Default for PushConfig {
             retry_ms: 200,
             max_register_looks: 10,
             register_retry_ms: 500,
+            beat_ms: 1_000,
+            suspect_ms: 4_000,
+            takeover_ms: 10_000,
         }
     }
 }

@@ -6,6 +6,7 @@ mod decide;
 mod metrics;
 mod provider;
 mod service;
+mod sharing;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ pub struct Outcome {
     pub result: Word,
 }
 
+#[derive(Clone)]
 pub struct PushMetrics {
     pub attempts: Family<Outcome, Counter>,
     pub decided: Counter,
@@ -18,6 +19,7 @@ pub struct PushMetrics {
     pub duplicates: Counter,
     pub looked_again: Counter,
     pub untold: Counter,
+    pub partitions: Gauge,
 }
 
 impl PushMetrics {
@@ -39,6 +41,11 @@ impl PushMetrics {
                 "push_registers_missing",
                 "Members who were decided by the list of members: their register was not told in time",
                 Counter::default(),
+            ),
+            partitions: m.register(
+                "push_partitions",
+                "Partitions of the feed that are this process's",
+                Gauge::default(),
             ),
             duplicates: m.register("broker_redeliveries", "Second copies of feed entries, dropped", Counter::default()),
         }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use posthorn_bus::Bus;
 use posthorn_clock::{Clock, sleep};
 use posthorn_core::backoff::Backoff;
 use posthorn_errors::Failure;
@@ -22,6 +23,7 @@ use crate::{
     Notification, Provider, ProviderError, PushConfig,
     decide::{Countable, Member, countable, notifications},
     metrics::PushMetrics,
+    sharing::Shares,
 };
 
 /// The feed's consumer group.
@@ -37,6 +39,8 @@ pub struct PushDeps {
     /// For the providers that will send to devices.
     pub session: SessionClient,
     pub provider: Arc<dyn Provider>,
+    /// Where the other processes of the group are heard; `None`: there are none.
+    pub bus: Option<Arc<dyn Bus>>,
     pub clock: Clock,
     pub metrics: Metrics,
     pub tasks: Tasks,
@@ -49,6 +53,7 @@ pub struct PushService {
     provider: Arc<dyn Provider>,
     clock: Clock,
     metrics: PushMetrics,
+    shares: Shares,
 }
 
 /// Last (generation, seq) per conversation; the oldest is forgotten first.
@@ -95,8 +100,14 @@ impl Place {
 impl PushService {
     /// Begins where the group's cursors are.
     pub fn start(deps: PushDeps) -> Arc<Self> {
+        let metrics = PushMetrics::new(&deps.metrics);
+        let shares = match deps.bus {
+            Some(bus) => Shares::among(bus, &deps.config, &deps.clock, metrics.clone(), &deps.tasks),
+            None => Shares::all(),
+        };
         let service = Arc::new(Self {
-            metrics: PushMetrics::new(&deps.metrics),
+            metrics,
+            shares,
             config: deps.config,
             feed: deps.feed,
             storage: deps.storage,
@@ -118,7 +129,9 @@ impl PushService {
     async fn follow(&self, partition: u16) {
         let max = self.config.max_remembered / usize::from(PARTITIONS);
         let mut remembered = Remembered { last: HashMap::new(), order: VecDeque::new(), max: max.max(1) };
+        let mut shares = self.shares.clone();
         loop {
+            shares.until_mine(partition).await;
             match self.drain(partition, &mut remembered).await {
                 Ok(after) => self.feed.wait(partition, after).await,
                 Err(failure) => {
@@ -134,6 +147,9 @@ impl PushService {
     async fn drain(&self, partition: u16, remembered: &mut Remembered) -> Result<u64, Failure> {
         let mut after = self.feed.cursor(GROUP, partition).await.map_err(feed_failure)?;
         loop {
+            if !self.shares.mine(partition) {
+                return Ok(after);
+            }
             let batch = self.feed.read(partition, after, self.config.max_batch_entries).await.map_err(feed_failure)?;
             let Some(last) = batch.last().map(|fed| fed.offset) else { return Ok(after) };
             let waiting = i64::try_from(batch.len()).unwrap_or(i64::MAX);

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use posthorn_bus::{Bus, memory::MemoryBus};
 use posthorn_clock::{Clock, sleep};
 use posthorn_core::{Chain, ConversationId, ConversationKey, Envelope, Kind, MessageId, TenantId, UserId, UserKey};
 use posthorn_feed::memory::MemoryFeed;
@@ -81,6 +82,10 @@ impl Place {
     }
 
     fn over(store: Arc<MemoryStore>, clock: Clock, config: PushConfig) -> Self {
+        Self::of_group(store, clock, config, None)
+    }
+
+    fn of_group(store: Arc<MemoryStore>, clock: Clock, config: PushConfig, bus: Option<Arc<dyn Bus>>) -> Self {
         let (metrics, tasks) = (Metrics::default(), Tasks::new());
         let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
         let storage = StorageService::new(StorageDeps { store: store.clone(), feed: None });
@@ -92,6 +97,7 @@ impl Place {
             storage: link.storage(),
             session: Link::not_yet().session(),
             provider: recorder.clone(),
+            bus,
             clock: clock.clone(),
             metrics: metrics.clone(),
             tasks: tasks.clone(),
@@ -291,4 +297,48 @@ async fn conversations_beyond_the_bound_notify_nobody_and_hold_nobody_up() {
     assert_eq!(small.told(), []);
     assert!(small.metrics.encode().contains(r#"{result="too_many_members"} 1"#));
     assert!(small.metrics.encode().contains("posthorn_push_entries_decided_total 1"));
+}
+
+/// Conversations enough that each of two processes has some.
+async fn say_everywhere(place: &Place, seq: u64) {
+    for conversation in 0..24 {
+        place.append(&format!("c{conversation}"), seq, &[(Kind::Message, "ann")]).await;
+    }
+    sleep(LONG).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn processes_of_a_group_share_the_partitions_and_the_one_that_is_left_takes_all() {
+    let bus = MemoryBus::new();
+    let first = Place::new().await;
+    first.tasks.stop();
+    let join = || {
+        let bus = Some(Arc::clone(&bus) as Arc<dyn Bus>);
+        let place = Place::of_group(first.store.clone(), first.clock.clone(), PushConfig::default(), bus);
+        *place.epoch.lock() = *first.epoch.lock();
+        place
+    };
+    let (one, two) = (join(), join());
+    for conversation in 0..24 {
+        one.members(&format!("c{conversation}")).await;
+    }
+    sleep(LONG).await;
+    say_everywhere(&one, 1).await;
+    let (by_one, by_two) = (one.told(), two.told());
+    // Bob and eve, once each.
+    assert_eq!(by_one.len() + by_two.len(), 48, "{} and {}", by_one.len(), by_two.len());
+    assert!(!by_one.is_empty() && !by_two.is_empty());
+
+    two.tasks.stop();
+    assert!(two.tasks.ended(LONG).await);
+    say_everywhere(&one, 2).await;
+    assert_eq!((one.told().len(), two.told().len()), (48, 0));
+
+    // A third comes, and takes its part from the one.
+    let three = join();
+    sleep(LONG).await;
+    say_everywhere(&one, 3).await;
+    let (by_one, by_three) = (one.told(), three.told());
+    assert_eq!(by_one.len() + by_three.len(), 48);
+    assert!(!by_three.is_empty());
 }

@@ -1,5 +1,5 @@
 //! Every message path, in each topology: the same scenarios, told to a node whose services talk over
-//! local links and to one where they talk over loopback gRPC.
+//! local links, to one where they talk over loopback gRPC, and to two processes of each service on real engines.
 
 use anyhow::Result;
 use posthorn_testkit::{Cluster, ClusterOptions, Topology};
@@ -13,10 +13,15 @@ mod talk;
 /// Scenarios that share a node, each in tenants of its own; one test for each topology.
 macro_rules! in_each_topology {
     ($($scenario:ident),+ $(,)?) => {
-        async fn all(topology: posthorn_testkit::Topology) -> anyhow::Result<()> {
+        pub(super) async fn told(cluster: &posthorn_testkit::Cluster) -> anyhow::Result<()> {
             use anyhow::Context;
+            $(Box::pin($scenario(cluster)).await.context(stringify!($scenario))?;)+
+            Ok(())
+        }
+
+        async fn all(topology: posthorn_testkit::Topology) -> anyhow::Result<()> {
             let cluster = super::start(topology).await?;
-            $(Box::pin($scenario(&cluster)).await.context(stringify!($scenario))?;)+
+            told(&cluster).await?;
             cluster.stop().await
         }
 
@@ -41,4 +46,20 @@ pub(crate) async fn start(topology: Topology) -> Result<Cluster> {
         config.push.delay_ms = 300;
     });
     Cluster::start_with(options).await
+}
+
+/// One cluster for all of them: an engine takes its time to start.
+#[tokio::test(flavor = "multi_thread")]
+async fn over_real_engines_on_a_cluster() -> Result<()> {
+    if posthorn_engines::mode() == posthorn_engines::Mode::Off {
+        println!("not run: POSTHORN_TEST_ENGINES=off");
+        return Ok(());
+    }
+    let cluster = Cluster::apart(&["--set", "session.presence_grace_ms=300", "--set", "push.delay_ms=300"]).await?;
+    talk::told(&cluster).await?;
+    groups::told(&cluster).await?;
+    marks::told(&cluster).await?;
+    sessions::told(&cluster).await?;
+    push::told(&cluster).await?;
+    cluster.stop().await
 }

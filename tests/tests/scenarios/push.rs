@@ -12,15 +12,8 @@ use crate::raw::{Raw, ask};
 
 in_each_topology!(only_who_did_not_get_it_is_notified);
 
-/// A counter of `/metrics`, 0 where it is not there yet.
-fn counter(cluster: &Cluster, name: &str) -> u64 {
-    let metrics = cluster.metrics();
-    let line = metrics.lines().find(|line| line.starts_with(name));
-    line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok()).unwrap_or(0)
-}
-
 async fn only_who_did_not_get_it_is_notified(cluster: &Cluster) -> Result<()> {
-    let (decided, notified) = ("posthorn_push_entries_decided_total", "posthorn_push_attempts_total{result=\"ok\"}");
+    let (decided, notified) = ("posthorn_push_entries_decided_total", "posthorn_push_attempts_total");
     let tenant = cluster.tenant("push").await?;
     let mut ann = Raw::join(&tenant, "ann", "phone", Format::Json).await?;
     let mut got = Raw::join(&tenant, "got", "phone", Format::Json).await?;
@@ -31,17 +24,24 @@ async fn only_who_did_not_get_it_is_notified(cluster: &Cluster) -> Result<()> {
     let group = ask!(ann, CreateConversation { members: members.into() } => ConversationCreated).conversation;
     ask!(muted, SetRegisters { conversation: group.clone(), muted: Some(true) } => RegistersSet);
     drop(muted);
+    let at = (cluster.sum(decided).await?, cluster.sum(notified).await?);
     for round in 1..=2 {
         let seq = ann.say(&group, "who is there?").await?.seq;
         ask!(got, Mark { conversation: group.clone(), delivered: seq } => Marked);
+        let counted = async || anyhow::Ok((cluster.sum(decided).await?, cluster.sum(notified).await?));
         let all = timeout(Duration::from_secs(20), async {
-            while counter(cluster, decided) < round || counter(cluster, notified) < round {
+            loop {
+                let (decided, notified) = counted().await?;
+                if decided >= at.0 + f64::from(round) && notified >= at.1 + f64::from(round) {
+                    return anyhow::Ok(());
+                }
                 sleep(Duration::from_millis(20)).await;
             }
         });
-        all.await.with_context(|| cluster.metrics())?;
+        all.await.context("nobody is notified")??;
         // One of the three others: who was away.
-        ensure!(counter(cluster, notified) == round, "{}", cluster.metrics());
+        let told = counted().await?.1 - at.1;
+        ensure!(told == f64::from(round), "{told} were notified after {round} messages");
     }
     Ok(())
 }

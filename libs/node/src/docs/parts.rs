@@ -140,6 +140,12 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("push.max_remembered", "Conversations whose last entry is remembered, to drop second copies."),
     Row::new("push.max_attempts", "Tries of a provider for one notification."),
     Row::new("push.retry_ms", "The first delay between tries, doubled each time."),
+    Row::new("push.beat_ms", "How often a process tells the others of its group that it is there."),
+    Row::new("push.suspect_ms", "Silence after which another process is taken for gone."),
+    Row::new(
+        "push.takeover_ms",
+        "How long a partition rests before another process goes on with it; longer than `push.delay_ms` and a decision.",
+    ),
     Row::new(
         "push.max_register_looks",
         "Further looks for the register of a member who was not told of joining yet. After the last one the list of members decides.",

@@ -1,0 +1,207 @@
+//! The cluster on real engines, and faults in it while people talk. A replay runs through each fault, and its
+//! checker says at the end whether everybody received everything, once and in order.
+//!
+//! `POSTHORN_FAULTS` says which: names with commas between them, or `all`. Unset: the short list, for every
+//! change.
+
+mod after;
+mod faketime;
+mod talk;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use posthorn_clock::{Instant, sleep};
+use posthorn_testkit::{Deployment, Signal};
+
+/// How long an engine, or a paused owner, is away.
+const AWAY: Duration = Duration::from_secs(20);
+const PAUSED: Duration = Duration::from_secs(15);
+/// Between two steps of a fault.
+const SHORT: Duration = Duration::from_secs(3);
+const TIERS: [&str; 5] = ["gateway", "session", "routing", "storage", "push"];
+
+/// What is done to the cluster while people talk.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    /// Nothing: what the others are compared with.
+    None,
+    /// `kill -9` of one instance of each service in turn.
+    KillEach,
+    /// `kill -9` of every instance of a tier at once.
+    KillTier(&'static str),
+    /// An owner of shards wakes up after the others have taken them.
+    PauseOwner,
+    /// SIGTERM to an engine, and its start after a while.
+    Stop(&'static str),
+    /// All that Redis knew.
+    FlushRedis,
+    /// SIGTERM to each instance of a tier and its start, one after the other.
+    Roll(&'static str),
+    /// So many instances, one number after the other.
+    Scale(&'static str, [usize; 2]),
+    /// An instance of each service whose clock is an hour ahead.
+    Clocks,
+}
+
+struct Case {
+    name: &'static str,
+    fault: Fault,
+    /// Runs for every change.
+    short: bool,
+    /// How long people talk at least, s: longer than the fault takes.
+    seconds: u32,
+    /// Within this, ms, 99 of 100 deliveries are made.
+    max_deliver_ms: f64,
+}
+
+const fn case(name: &'static str, fault: Fault, short: bool, seconds: u32, max_deliver_ms: f64) -> Case {
+    Case { name, fault, short, seconds, max_deliver_ms }
+}
+
+const CASES: &[Case] = &[
+    case("none", Fault::None, true, 15, 5_000.0),
+    case("kill-each", Fault::KillEach, true, 60, 30_000.0),
+    case("kill-gateways", Fault::KillTier("gateway"), false, 30, 60_000.0),
+    case("kill-sessions", Fault::KillTier("session"), false, 30, 60_000.0),
+    case("kill-routing", Fault::KillTier("routing"), false, 30, 60_000.0),
+    case("kill-storage", Fault::KillTier("storage"), false, 30, 60_000.0),
+    case("kill-push", Fault::KillTier("push"), false, 30, 10_000.0),
+    case("pause-owner", Fault::PauseOwner, false, 45, 30_000.0),
+    case("stop-nats", Fault::Stop("nats"), true, 50, 15_000.0),
+    case("stop-redis", Fault::Stop("redis"), false, 50, 15_000.0),
+    case("flush-redis", Fault::FlushRedis, false, 15, 15_000.0),
+    case("stop-cassandra", Fault::Stop("cassandra"), false, 60, 60_000.0),
+    case("roll-gateways", Fault::Roll("gateway"), false, 50, 30_000.0),
+    case("roll-sessions", Fault::Roll("session"), false, 50, 30_000.0),
+    case("roll-routing", Fault::Roll("routing"), false, 50, 30_000.0),
+    case("roll-storage", Fault::Roll("storage"), false, 50, 30_000.0),
+    case("roll-push", Fault::Roll("push"), false, 50, 30_000.0),
+    case("scale-routing", Fault::Scale("routing", [3, 1]), false, 60, 30_000.0),
+    case("scale-gateways", Fault::Scale("gateway", [4, 2]), false, 60, 30_000.0),
+    case("clocks", Fault::Clocks, false, 90, 30_000.0),
+];
+
+fn chosen() -> Result<Vec<&'static Case>> {
+    let asked = std::env::var("POSTHORN_FAULTS").unwrap_or_default();
+    let named = |name: &str| CASES.iter().find(|case| case.name == name).with_context(|| format!("no fault is {name}"));
+    match asked.as_str() {
+        "" => Ok(CASES.iter().filter(|case| case.short).collect()),
+        "all" => Ok(CASES.iter().collect()),
+        names => names.split(',').map(named).collect(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_while_parts_fail_on_a_cluster() -> Result<()> {
+    if posthorn_engines::mode() == posthorn_engines::Mode::Off {
+        println!("not run: POSTHORN_TEST_ENGINES=off");
+        return Ok(());
+    }
+    let cases = chosen()?;
+    let mut cluster = Deployment::start(&[]).await?;
+    let mut failed = Vec::new();
+    for case in cases {
+        let begun = Instant::now();
+        let outcome = under(&cluster, case).await;
+        let seconds = begun.elapsed().as_secs_f64();
+        match outcome {
+            Ok(result) => println!("{:<16} ok      {seconds:6.1} s  {result}", case.name),
+            Err(error) => {
+                println!("{:<16} FAILED  {seconds:6.1} s  {error:#}", case.name);
+                failed.push(case.name);
+                // The next one begins with a whole cluster, too.
+                cluster.cluster("start", &[]).await?;
+                cluster.ready().await?;
+            }
+        }
+    }
+    if !failed.is_empty() {
+        bail!("{failed:?} failed: logs and data are in {}", cluster.keep().display());
+    }
+    Ok(())
+}
+
+/// One replay through one fault, and its result in words.
+async fn under(cluster: &Deployment, case: &Case) -> Result<String> {
+    let before = after::Normal::of(cluster).await?;
+    let mut run = talk::replay(cluster, case.seconds).await?;
+    run.acked(100).await?;
+    tokio::select! {
+        done = apply(cluster, case.fault) => done.context("the fault could not be made")?,
+        early = run.ended() => bail!("the replay ended before the fault did: {early}"),
+    }
+    let outcome = run.result().await?;
+    outcome.whole()?;
+    let (took, limit) = (outcome.delivered_within_ms(), case.max_deliver_ms);
+    ensure!(took <= limit, "99 of 100 deliveries took up to {took} ms, more than {limit}");
+    after::check(cluster, &before).await?;
+    Ok(outcome.summary())
+}
+
+async fn apply(cluster: &Deployment, fault: Fault) -> Result<()> {
+    match fault {
+        Fault::None => {}
+        Fault::KillEach => {
+            for tier in TIERS {
+                cluster.signal(&format!("{tier}-1"), Signal::KILL).await?;
+                sleep(SHORT).await;
+                cluster.cluster("start", &[tier]).await?;
+            }
+        }
+        Fault::KillTier(tier) => {
+            for member in cluster.members(tier).await? {
+                cluster.signal(&member.name, Signal::KILL).await?;
+            }
+            sleep(SHORT).await;
+            cluster.cluster("start", &[tier]).await?;
+        }
+        Fault::PauseOwner => pause_owner(cluster).await?,
+        Fault::Stop(engine) => {
+            cluster.cluster("stop", &[engine]).await?;
+            sleep(AWAY).await;
+            cluster.cluster("start", &[engine]).await?;
+        }
+        Fault::FlushRedis => cluster.redis("FLUSHALL").await?,
+        Fault::Roll(tier) => {
+            for member in cluster.members(tier).await? {
+                cluster.cluster("stop", &[&member.name]).await?;
+                cluster.cluster("start", &[&member.name]).await?;
+            }
+        }
+        Fault::Scale(tier, numbers) => {
+            for number in numbers {
+                cluster.cluster("scale", &[tier, &number.to_string()]).await?;
+                sleep(SHORT).await;
+            }
+            cluster.cluster("scale", &[tier, "2"]).await?;
+        }
+        Fault::Clocks => {
+            let environment = faketime::an_hour_ahead()?;
+            let environment: Vec<(&str, &str)> =
+                environment.iter().map(|(key, value)| (*key, value.as_str())).collect();
+            for environment in [environment.as_slice(), &[]] {
+                for tier in TIERS {
+                    let name = format!("{tier}-1");
+                    cluster.cluster("stop", &[&name]).await?;
+                    cluster.cluster_in(environment, "start", &[&name]).await?;
+                }
+                sleep(SHORT).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The others take its shards while it sleeps; it finds that out when it wakes up.
+async fn pause_owner(cluster: &Deployment) -> Result<()> {
+    let fenced = async || {
+        let metric = cluster.metric("routing-1", "posthorn_routing_incarnations_fenced_total").await?;
+        metric.context("routing-1 does not say how often it was fenced")
+    };
+    let before = fenced().await?;
+    cluster.signal("routing-1", Signal::STOP).await?;
+    sleep(PAUSED).await;
+    cluster.signal("routing-1", Signal::CONT).await?;
+    cluster.until("the owner finds itself fenced", async || Ok(fenced().await? > before)).await
+}

@@ -1,0 +1,150 @@
+//! A replay that runs while something fails, and what its checker finds.
+
+use std::{
+    fs,
+    path::Path,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use posthorn_clock::{Instant, sleep, timeout};
+use posthorn_testkit::{Deployment, Server};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, Command},
+    task::JoinHandle,
+};
+
+/// Until people talk.
+const BEGIN: Duration = Duration::from_secs(120);
+/// The whole of a replay, its check included.
+const REPLAY: Duration = Duration::from_secs(420);
+const POLL: Duration = Duration::from_millis(200);
+/// Messages a second.
+const SPEED: u32 = 30;
+const NICKS: [&str; 8] = ["ada", "ben", "cyd", "dee", "eve", "fay", "gus", "hal"];
+
+pub struct Run {
+    child: Child,
+    acked: Arc<AtomicU64>,
+    output: JoinHandle<String>,
+    errors: JoinHandle<String>,
+    begun: Instant,
+}
+
+/// People who talk for so many seconds at least, each over a connection of their own.
+pub async fn replay(cluster: &Deployment, seconds: u32) -> Result<Run> {
+    let file = cluster.dir().join("talk.txt");
+    write_talk(&file, seconds * SPEED)?;
+    let mut command = Command::new(Server::binary()?);
+    command.args(["replay", "--json", "--progress", "--speed", &SPEED.to_string()]);
+    command.args(["--url", &cluster.running.ws, "--admin-key", &cluster.running.admin_key]).arg(&file);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().context("cannot start the replay")?;
+    let (mut out, err) = (child.stdout.take().context("no output")?, child.stderr.take().context("no errors")?);
+    let acked = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&acked);
+    let output = tokio::spawn(async move {
+        let mut text = String::new();
+        let _ = out.read_to_string(&mut text).await;
+        text
+    });
+    let errors = tokio::spawn(async move {
+        let (mut lines, mut rest) = (BufReader::new(err).lines(), String::new());
+        while let Ok(Some(line)) = lines.next_line().await {
+            match serde_json::from_str::<Value>(&line).ok().and_then(|value| value["acked"].as_u64()) {
+                Some(acked) => seen.store(acked, Relaxed),
+                None => rest.push_str(&format!("{line}\n")),
+            }
+        }
+        rest
+    });
+    Ok(Run { child, acked, output, errors, begun: Instant::now() })
+}
+
+fn write_talk(file: &Path, lines: u32) -> Result<()> {
+    let mut text = String::new();
+    for line in 0..lines {
+        let nick = NICKS[(line as usize * 7 + line as usize / 5) % NICKS.len()];
+        text.push_str(&match line % 400 {
+            // Members change meanwhile.
+            200 => "=== ivy [i@example] has joined #talk\n".to_owned(),
+            300 => "=== ivy has left #talk\n".to_owned(),
+            _ => format!("<{nick}> line {line}\n"),
+        });
+    }
+    Ok(fs::write(file, text)?)
+}
+
+impl Run {
+    /// Until so many messages are acknowledged.
+    pub async fn acked(&mut self, messages: u64) -> Result<()> {
+        while self.acked.load(Relaxed) < messages {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the replay ended with {status}: {}", (&mut self.errors).await?);
+            }
+            ensure!(self.begun.elapsed() < BEGIN, "nobody can say anything");
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// When it ended before somebody had stopped listening.
+    pub async fn ended(&mut self) -> String {
+        match self.child.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    pub async fn result(mut self) -> Result<Outcome> {
+        let waited = timeout(REPLAY.saturating_sub(self.begun.elapsed()), self.child.wait()).await;
+        let acked = self.acked.load(Relaxed);
+        let status = waited.with_context(|| format!("the replay hangs at {acked} messages"))??;
+        let (output, errors) = (self.output.await?, self.errors.await?);
+        let line = output.lines().last().with_context(|| format!("the replay says nothing: {status}\n{errors}"))?;
+        let result = serde_json::from_str(line).with_context(|| format!("{line:?} is no JSON\n{errors}"))?;
+        Ok(Outcome { result, succeeded: status.success() })
+    }
+}
+
+/// What the checker found.
+pub struct Outcome {
+    result: Value,
+    succeeded: bool,
+}
+
+impl Outcome {
+    pub fn whole(&self) -> Result<()> {
+        for fault in ["lost", "duplicated", "reordered", "gaps", "mismatched", "wrong_recipients"] {
+            ensure!(self.result[fault] == 0, "{fault}: {}: {}", self.result[fault], self.result);
+        }
+        ensure!(self.succeeded && self.result["acked"] == self.result["messages"], "{}", self.result);
+        Ok(())
+    }
+
+    /// From the send, for 99 of 100 deliveries.
+    pub fn delivered_within_ms(&self) -> f64 {
+        self.result["deliver_p99_ms"].as_f64().unwrap_or(f64::MAX)
+    }
+
+    pub fn summary(&self) -> String {
+        let of = |key: &str| self.result[key].to_string();
+        let ms = |key: &str| self.result[key].as_f64().unwrap_or_default().round();
+        format!(
+            "{} messages, {} deliveries, {} reconnects; ack p99 {} ms, delivery p50 {} ms, p99 {} ms",
+            of("messages"),
+            of("delivered"),
+            of("reconnects"),
+            ms("p99_ms"),
+            ms("deliver_p50_ms"),
+            ms("deliver_p99_ms")
+        )
+    }
+}
