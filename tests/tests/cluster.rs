@@ -16,7 +16,10 @@ async fn person(cluster: &Deployment, user: &str) -> Result<Person> {
     let backend = Backend::new(&cluster.running.http, &cluster.running.admin_key, WAIT)?;
     backend.create_user(user, user).await?;
     let token = backend.mint_token(user, "phone", 3_600, "unlimited").await?.token;
-    Person::connect(token, ClientConfig::new(&cluster.running.ws)).await
+    let mut person = Person::connect(token, ClientConfig::new(&cluster.running.ws)).await?;
+    // What a first sync finds is no news.
+    person.until(|event| matches!(event, Event::Synced { .. }).then_some(())).await?;
+    Ok(person)
 }
 
 /// `from` says it, and `to` hears it.

@@ -18,10 +18,10 @@ use super::{
 };
 
 /// For a process to become ready, on a machine that does a lot else.
-const READY: Duration = Duration::from_secs(300);
+pub const READY: Duration = Duration::from_secs(300);
 /// For one question whether it is.
-const ASK: Duration = Duration::from_secs(2);
-const POLL: Duration = Duration::from_millis(50);
+pub const ASK: Duration = Duration::from_secs(2);
+pub const POLL: Duration = Duration::from_millis(50);
 /// For a process to stop in order: more than it takes itself (`node.stop_budget_ms`).
 pub const STOP: Duration = Duration::from_secs(30);
 /// For one that was killed to be gone.
@@ -131,7 +131,7 @@ impl Cluster {
                 }
                 eprintln!("{name}: did not end in {STOP:?}, and is killed");
                 process.kill(GONE).await?;
-                Ok(())
+                anyhow::Ok(())
             })
         });
         let ended = futures_util::future::join_all(stopping).await;

@@ -4,13 +4,15 @@ use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use posthorn_clock::Clock;
+use futures_util::future::join_all;
+use posthorn_clock::{Clock, Instant, sleep};
+use posthorn_core::SHARDS;
 use posthorn_rpc::{Link, Rpc, RpcConfig};
 use posthorn_telemetry::Metrics;
 
 use super::{
-    Place,
-    launch::Cluster,
+    Place, fetch,
+    launch::{ASK, Cluster, POLL, READY},
     limits,
     plan::{Counts, MAX_INSTANCES, given, plan},
     ready, services,
@@ -115,8 +117,32 @@ async fn everything(cluster: &mut Cluster) -> Result<()> {
         let places = parts.iter().flat_map(|&part| cluster.places(part)).collect::<Vec<_>>();
         cluster.launch(&places).await?;
     }
+    owned(&cluster.state).await?;
     cluster.state.up = true;
     cluster.save()
+}
+
+/// Until every shard has an owner, so that the first send need not wait for one.
+async fn owned(state: &State) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let pages = join_all(state.of(Part::Routing).map(|member| fetch::get(member.address(), "/metrics", ASK))).await;
+        let owned: u32 = pages.iter().flatten().map(|(_, text)| shards(text)).sum();
+        if owned >= u32::from(SHARDS) {
+            eprintln!("every shard has an owner after {:.1} s", begun.elapsed().as_secs_f64());
+            return Ok(());
+        }
+        if begun.elapsed() > READY {
+            bail!("{owned} of {SHARDS} shards have an owner after {READY:?}");
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// How many a routing process says it owns.
+fn shards(metrics: &str) -> u32 {
+    let value = metrics.lines().find_map(|line| line.strip_prefix("posthorn_routing_shards "));
+    value.and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
 /// The tenant and its keys, in files of the cluster's directory.
@@ -137,6 +163,12 @@ mod tests {
         for bad in ["a.b", "ab=c", ""] {
             assert!(setting(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn shards_are_read_from_the_metrics() {
+        assert_eq!(shards("posthorn_routing_shards_claimed_total 7\nposthorn_routing_shards 512\n# EOF\n"), 512);
+        assert_eq!(shards("# EOF\n"), 0);
     }
 
     #[test]

@@ -48,9 +48,12 @@ async fn ready(Shared(page): Shared<Page>) -> impl IntoResponse {
 async fn metrics(Shared(page): Shared<Page>) -> impl IntoResponse {
     let members = State::load(&page.dir).ok().flatten().map(|state| state.members).unwrap_or_default();
     let services = members.iter().filter(|member| member.part.is_service() && member.running());
-    let asked = services.map(async |member| {
-        let (status, text) = fetch::get(member.address(), "/metrics", ASK).await.ok()?;
-        (status == 200).then(|| (member.name.clone(), text))
+    let asked = services.map(|member| {
+        let (name, address) = (member.name.clone(), member.address());
+        async move {
+            let (status, text) = fetch::get(address, "/metrics", ASK).await.ok()?;
+            (status == 200).then_some((name, text))
+        }
     });
     let mut pages: Vec<_> = join_all(asked).await.into_iter().flatten().collect();
     pages.push(("balancer".to_owned(), page.metrics.encode()));

@@ -33,6 +33,8 @@ impl Fake {
                             return;
                         }
                         if &first == b"GET " {
+                            // Closed with something unread, the connection would be reset.
+                            let _ = stream.read(&mut [0; 1_024]).await;
                             let _ = stream.write_all(format!("HTTP/1.0 {status} X\r\n\r\n").as_bytes()).await;
                             return;
                         }
