@@ -151,6 +151,9 @@ pub(super) fn flags(folder: &Path, options: Options) -> Vec<String> {
         "-Dcassandra.migration_delay_ms=500".to_owned(),
         "-Djava.security.manager=allow".to_owned(),
     ];
+    if options.forgets_tables {
+        flags.push("-Dcassandra.test.flush_local_schema_changes=false".to_owned());
+    }
     for (flag, packages) in [("--add-exports", &EXPORTS[..]), ("--add-opens", &OPENS[..])] {
         flags.extend(packages.iter().map(|package| format!("{flag}={package}=ALL-UNNAMED")));
     }
