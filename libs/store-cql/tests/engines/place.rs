@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 static ONE: OnceCell<Option<Cassandra>> = OnceCell::const_new();
 static SHARED: OnceCell<Mutex<CqlConfig>> = OnceCell::const_new();
-static THREE: OnceCell<Mutex<Cassandra>> = OnceCell::const_new();
+static THREE: OnceCell<Mutex<Three>> = OnceCell::const_new();
 static KEYSPACES: AtomicU32 = AtomicU32::new(0);
 
 /// False where tests that need an engine are switched off: they say so and end.
@@ -42,10 +42,24 @@ pub async fn one() -> Vec<String> {
     ONE.get_or_init(start).await.as_ref().expect("started").contact_points()
 }
 
-/// Three nodes, for one test at a time.
-pub async fn three() -> tokio::sync::MutexGuard<'static, Cassandra> {
-    let start = async || Mutex::new(Cassandra::start(Options::three()).await.expect("Cassandra starts"));
-    THREE.get_or_init(start).await.lock().await
+/// Three nodes that replicate to each other, and tables on them.
+pub struct Three {
+    pub nodes: Cassandra,
+    pub config: CqlConfig,
+}
+
+/// With empty tables, for one test at a time. What a node misses, it misses: nobody keeps it for its return.
+pub async fn three() -> tokio::sync::MutexGuard<'static, Three> {
+    let start = async || {
+        let options = Options { hints: false, ..Options::three() };
+        let nodes = Cassandra::start(options).await.expect("Cassandra starts");
+        let config = config(nodes.contact_points(), 3);
+        Schema::connect(&config).await.expect("connects").apply().await.expect("makes the tables");
+        Mutex::new(Three { nodes, config })
+    };
+    let three = THREE.get_or_init(start).await.lock().await;
+    empty(&three.config).await;
+    three
 }
 
 /// A configuration that names a keyspace which nobody has used.
