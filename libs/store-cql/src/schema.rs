@@ -116,6 +116,11 @@ impl Schema {
         Ok(next)
     }
 
+    /// For the bench alone, whose keyspace is its own.
+    pub(crate) async fn drop_keyspace(&self) -> Result<(), OpenError> {
+        execute(&self.session, &format!("DROP KEYSPACE {}", self.config.keyspace)).await.map(drop)
+    }
+
     fn datacenter(&self) -> Result<String, OpenError> {
         if !self.config.datacenter.is_empty() {
             return Ok(self.config.datacenter.clone());

@@ -87,7 +87,7 @@ impl Talk {
 /// other is away: not so, were a replica to forget what it acknowledged (commit log `periodic`).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_each_node_killed_in_turn_nothing_acknowledged_is_lost_and_no_fence_undone() {
-    if !place::on() {
+    if !place::on_three() {
         return;
     }
     let mut three = place::three().await;
@@ -118,7 +118,7 @@ async fn with_each_node_killed_in_turn_nothing_acknowledged_is_lost_and_no_fence
 /// Were a level lowered when a quorum does not answer, this would be acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_two_of_three_nodes_paused_nothing_is_acknowledged_and_what_was_sent_is_in_doubt() {
-    if !place::on() {
+    if !place::on_three() {
         return;
     }
     let mut three = place::three().await;
@@ -157,7 +157,7 @@ async fn with_two_of_three_nodes_paused_nothing_is_acknowledged_and_what_was_sen
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_node_paused_messages_go_on_and_what_it_wakes_up_with_changes_nothing() {
-    if !place::on() {
+    if !place::on_three() {
         return;
     }
     let mut three = place::three().await;
@@ -181,7 +181,7 @@ async fn with_a_node_paused_messages_go_on_and_what_it_wakes_up_with_changes_not
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_a_node_out_of_reach_messages_take_another_way() {
-    if !place::on() {
+    if !place::on_three() {
         return;
     }
     let three = place::three().await;

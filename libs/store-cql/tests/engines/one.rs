@@ -151,19 +151,19 @@ async fn a_session_speaks_tls_and_proves_who_it_is() {
     assert_eq!(store.durability(), Durability::Quorum, "the commit log is `periodic`");
 }
 
-/// Also the way to run it: `cargo test --release -p posthorn-store-cql bench -- --nocapture`, with
-/// `BENCH_SECONDS=10` for figures worth noting.
+/// `posthorn bench cql` is the way to figures worth noting.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_bench_compares_appends_with_plain_inserts() {
     if !place::on() {
         return;
     }
-    let seconds = std::env::var("BENCH_SECONDS").ok().and_then(|text| text.parse().ok());
-    let each = seconds.map_or(Duration::from_millis(300), Duration::from_secs);
+    let each = Duration::from_millis(300);
     let config = place::shared().await;
     let store = place::open(&config).await;
-    let report = bench::compare(&store, 256, 2, each).await.expect("measures");
+    let options = bench::Options { conversations: 256, rounds: 1, each };
+    let report = bench::compare(&store, &[std::process::id()], options).await.expect("measures");
     println!("{}", serde_json::to_string_pretty(&report).expect("encodes"));
-    assert_eq!(report.conditional_statements, 0);
+    assert!(report.conditional_per_message.abs() < f64::EPSILON, "ownership alone is conditional");
+    assert!(report.appends.cpu.engine.is_some() && report.appends.cpu.driver.is_some());
     assert!(report.plain.messages > 0 && report.appends.messages > 0 && report.ratio > 0.0);
 }

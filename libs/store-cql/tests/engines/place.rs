@@ -10,6 +10,7 @@ use posthorn_engines::{
     Mode,
     cassandra::{Cassandra, Options},
 };
+use posthorn_store::conformance::join;
 use posthorn_store_cql::{CqlConfig, CqlStore, schema::Schema};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
@@ -32,6 +33,15 @@ pub fn on() -> bool {
 
 /// It is never started again.
 pub const SINGLE: Options = Options { forgets_tables: true, ..Options::single() };
+
+/// Also false where only tests of one node are wanted: three take minutes.
+pub fn on_three() -> bool {
+    let few = std::env::var("POSTHORN_TEST_NODES").is_ok_and(|nodes| nodes == "1");
+    if few {
+        eprintln!("not run: POSTHORN_TEST_NODES=1");
+    }
+    on() && !few
+}
 
 /// The contact points of one node.
 pub async fn one() -> Vec<String> {
@@ -87,16 +97,17 @@ pub async fn empty(config: &CqlConfig) {
     let session = session(config).await;
     let text = format!("SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{keyspace}'");
     let tables = session.query_unpaged(text, ()).await.expect("asks").into_rows_result().expect("rows");
-    for table in tables.rows::<(String,)>().expect("names").map(|row| row.expect("a name").0) {
-        if ["about", "schema_versions"].contains(&table.as_str()) {
-            continue;
-        }
-        let text = format!("SELECT * FROM {keyspace}.{table} LIMIT 1");
-        let some = session.query_unpaged(text, ()).await.expect("asks").into_rows_result().expect("rows");
-        if some.rows_num() > 0 {
-            session.query_unpaged(format!("TRUNCATE {keyspace}.{table}"), ()).await.expect("empties");
-        }
-    }
+    let tables = tables.rows::<(String,)>().expect("names").map(|row| row.expect("a name").0);
+    let session = &session;
+    let emptied =
+        tables.filter(|table| !["about", "schema_versions"].contains(&table.as_str())).map(|table| async move {
+            let text = format!("SELECT * FROM {keyspace}.{table} LIMIT 1");
+            let some = session.query_unpaged(text, ()).await.expect("asks").into_rows_result().expect("rows");
+            if some.rows_num() > 0 {
+                session.query_unpaged(format!("TRUNCATE {keyspace}.{table}"), ()).await.expect("empties");
+            }
+        });
+    join(emptied).await;
 }
 
 /// A new store in `config.keyspace`.
