@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use posthorn_clock::{Instant, sleep};
 
-use crate::{cache, detached::Detached, ports::Port, process::Process};
+use crate::{debian, detached::Detached, ports::Port, process::Process};
 
 /// The name of the master at its sentinels.
 pub const MASTER: &str = "posthorn";
@@ -29,24 +29,7 @@ const FORGETFUL: &str = "--save '' --appendonly no";
 /// # Errors
 /// It is not there and cannot be installed.
 pub fn binary() -> Result<PathBuf> {
-    if let Some(found) = in_path() {
-        return Ok(found);
-    }
-    let root = cache::root()?;
-    std::fs::create_dir_all(&root)?;
-    let _held = cache::lock(&root.join("redis.lock"))?;
-    if in_path().is_none() {
-        let mut install = Command::new("apt-get");
-        install.args(["install", "-y", "--no-install-recommends", "redis-server"]);
-        let status = install.env("DEBIAN_FRONTEND", "noninteractive").output().context("no apt-get here")?.status;
-        ensure!(status.success(), "redis-server cannot be installed: {status}");
-    }
-    in_path().context("redis-server is not there although it was installed")
-}
-
-fn in_path() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join("redis-server")).find(|file| file.is_file())
+    debian::programs(&["redis-server"], &["redis-server"])
 }
 
 /// One server. Killed when dropped.

@@ -9,7 +9,7 @@ use scylla::{
     client::session::Session,
     errors::ExecutionError,
     response::{PagingState, query_result::QueryResult},
-    serialize::row::SerializeRow,
+    serialize::{batch::BatchValues, row::SerializeRow},
     statement::{
         batch::{Batch, BatchType},
         bound::BoundStatement,
@@ -104,11 +104,11 @@ impl Calls {
     }
 
     /// Writes of one partition: applied together, or not at all. Of what may be applied any number of times.
-    pub async fn batch<V: SerializeRow>(
+    pub async fn batch(
         &self,
         op: &'static str,
         statements: &[&PreparedStatement],
-        values: &[V],
+        values: &(impl BatchValues + ?Sized),
     ) -> Result<()> {
         let mut batch = Batch::new(BatchType::Unlogged);
         for statement in statements {

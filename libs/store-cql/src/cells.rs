@@ -1,7 +1,7 @@
 //! Heads, members and registers: cells that only grow (see `marks`).
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, future::try_join3, stream};
+use futures_util::{StreamExt, TryStreamExt, future::try_join, stream};
 use posthorn_core::{ConversationKey, UserId, UserKey};
 use posthorn_proto::internal::{Head, MemberRecord, RegisterRecord};
 use posthorn_store::{Result, Settlement};
@@ -13,6 +13,7 @@ use crate::{
     error::damaged,
     marks::{at_seq, head_cell, head_of, register_cell, register_of, signed, unsigned},
     rows::Pages,
+    statements::Statements,
 };
 
 /// Reads of one call that run at once.
@@ -37,24 +38,23 @@ impl CqlStore {
     /// Head, members and the feed's mark of one conversation.
     pub(crate) async fn project(&self, settlement: &Settlement) -> Result<()> {
         let Settlement { key, head, members, fed_seq, .. } = settlement;
-        let cells =
-            (self.write_head(key, head.as_ref()), self.write_fed(key, *fed_seq), self.write_members(key, members));
-        try_join3(cells.0, cells.1, cells.2).await.map(drop)
+        try_join(self.write_head(key, head.as_ref(), *fed_seq), self.write_members(key, members)).await.map(drop)
     }
 
-    async fn write_fed(&self, key: &ConversationKey, seq: u64) -> Result<()> {
-        if seq == 0 {
-            return Ok(());
+    /// Head and feed mark are cells of one row, each with a timestamp of its own: one write where both are told.
+    async fn write_head(&self, key: &ConversationKey, head: Option<&Head>, fed_seq: u64) -> Result<()> {
+        let (tenant, conversation) = (key.tenant.as_str(), key.conversation.as_str());
+        let Statements { head_write, fed_write, .. } = &*self.statements;
+        let fed = (fed_seq > 0).then(|| Ok((at_seq(self.generation, fed_seq)?, signed(fed_seq)?))).transpose()?;
+        let fed = fed.map(|(at, seq)| (at, seq, tenant, conversation));
+        let head = head.map(|head| head_cell(self.generation, head)).transpose()?;
+        let head = head.map(|(at, value)| (at, value, tenant, conversation));
+        match (head, fed) {
+            (Some(head), Some(fed)) => self.calls.batch("settle_head", &[head_write, fed_write], &(head, fed)).await,
+            (Some(head), None) => self.calls.write("settle_head", &bind(head_write, &head)?).await,
+            (None, Some(fed)) => self.calls.write("settle_fed", &bind(fed_write, &fed)?).await,
+            (None, None) => Ok(()),
         }
-        let values = (at_seq(self.generation, seq)?, signed(seq)?, key.tenant.as_str(), key.conversation.as_str());
-        self.calls.write("settle_fed", &bind(&self.statements.fed_write, &values)?).await
-    }
-
-    async fn write_head(&self, key: &ConversationKey, head: Option<&Head>) -> Result<()> {
-        let Some(head) = head else { return Ok(()) };
-        let (at, value) = head_cell(self.generation, head)?;
-        let values = (at, value, key.tenant.as_str(), key.conversation.as_str());
-        self.calls.write("settle_head", &bind(&self.statements.head_write, &values)?).await
     }
 
     async fn write_members(&self, key: &ConversationKey, members: &[(String, MemberRecord)]) -> Result<()> {

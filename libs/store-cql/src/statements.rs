@@ -1,5 +1,6 @@
 //! Every statement, prepared once. docs/storage.md has the tables.
 
+use futures_util::future::try_join_all;
 use posthorn_store::Table;
 use scylla::{
     client::session::Session,
@@ -23,11 +24,13 @@ macro_rules! statements {
         impl Statements {
             pub async fn prepare(session: &Session, config: &CqlConfig) -> Result<Self, OpenError> {
                 let prepare = Prepare { session, config };
-                let mut records = Vec::new();
-                for table in TABLES {
-                    records.push(RecordStatements::prepare(&prepare, table_name(table)).await?);
-                }
-                Ok(Self { $($name: prepare.$kind($text).await?,)* records })
+                // At once: one after the other they would be most of the time of a start.
+                let records = TABLES.map(|table| RecordStatements::prepare(&prepare, table_name(table)));
+                let (records, $($name),*) = tokio::try_join!(
+                    Box::pin(try_join_all(records)),
+                    $(Box::pin(prepare.$kind($text))),*
+                )?;
+                Ok(Self { $($name,)* records })
             }
         }
     };
@@ -96,24 +99,22 @@ impl RecordStatements {
     async fn prepare(prepare: &Prepare<'_>, table: &str) -> Result<Self, OpenError> {
         let text = |text: &str| text.replace("{table}", table);
         let at = "tenant = ? AND slot = ? AND key";
-        Ok(Self {
-            get: prepare.read(&text(&format!("SELECT value, stamp FROM {{}}.{{table}} WHERE {at} = ?"))).await?,
-            insert: prepare
-                .conditional(&text(
-                    "INSERT INTO {}.{table} (tenant, slot, key, value, stamp) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS",
-                ))
-                .await?,
-            update: prepare
-                .conditional(&text(&format!(
-                    "UPDATE {{}}.{{table}} SET value = ?, stamp = ? WHERE {at} = ? IF stamp = ?"
-                )))
-                .await?,
-            delete: prepare
-                .conditional(&text(&format!("DELETE FROM {{}}.{{table}} WHERE {at} = ? IF stamp = ?")))
-                .await?,
-            list: prepare.read(&text(&format!("SELECT key, value FROM {{}}.{{table}} WHERE {at} > ? LIMIT ?"))).await?,
-            scan: prepare.read(&text("SELECT tenant, key, value FROM {}.{table}")).await?,
-        })
+        let list = text(&format!("SELECT key, value FROM {{}}.{{table}} WHERE {at} > ? LIMIT ?"));
+        let get = text(&format!("SELECT value, stamp FROM {{}}.{{table}} WHERE {at} = ?"));
+        let scan = text("SELECT tenant, key, value FROM {}.{table}");
+        let insert =
+            text("INSERT INTO {}.{table} (tenant, slot, key, value, stamp) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS");
+        let update = text(&format!("UPDATE {{}}.{{table}} SET value = ?, stamp = ? WHERE {at} = ? IF stamp = ?"));
+        let delete = text(&format!("DELETE FROM {{}}.{{table}} WHERE {at} = ? IF stamp = ?"));
+        let (get, list, scan, insert, update, delete) = tokio::try_join!(
+            prepare.read(&get),
+            prepare.read(&list),
+            prepare.read(&scan),
+            prepare.conditional(&insert),
+            prepare.conditional(&update),
+            prepare.conditional(&delete),
+        )?;
+        Ok(Self { get, insert, update, delete, list, scan })
     }
 }
 

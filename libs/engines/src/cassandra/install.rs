@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{CommitLog, Options, VERSION};
-use crate::cache;
+use crate::{cache, debian};
 
 const POM: &str = include_str!("pom.xml");
 const CONFIGURATION: &str = include_str!("cassandra.yaml");
@@ -19,6 +19,7 @@ const SECURED: &str = include_str!("secured.yaml");
 const STORE: &str = "conf/keystore.p12";
 const STORE_PASSWORD: &str = "posthorn";
 pub(super) const CA: &str = "conf/ca.pem";
+const WAYS: &str = "install it, set POSTHORN_TEST_CQL, or POSTHORN_TEST_ENGINES=off";
 const PLUGIN: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
 
 /// What Cassandra's own `jvm17-server.options` open and export.
@@ -64,8 +65,8 @@ pub(super) fn installed() -> Result<PathBuf> {
         let mut maven = Command::new("mvn");
         maven.args(["--quiet", "--batch-mode", "--file"]).arg(&pom).arg(PLUGIN);
         maven.arg(format!("-DoutputDirectory={}", folder.display())).arg("-DincludeScope=runtime");
-        let missing = "Maven is missing: install it, set POSTHORN_TEST_CQL, or POSTHORN_TEST_ENGINES=off";
-        let output = maven.output().context(missing)?;
+        debian::programs(&["mvn"], &["maven"]).context(format!("Maven is missing: {WAYS}"))?;
+        let output = maven.output()?;
         if !output.status.success() {
             bail!("mvn failed: {}", String::from_utf8_lossy(&output.stdout));
         }
@@ -74,8 +75,9 @@ pub(super) fn installed() -> Result<PathBuf> {
 }
 
 fn java() -> Result<()> {
-    let missing = "Java 17 is missing: install it, set POSTHORN_TEST_CQL, or POSTHORN_TEST_ENGINES=off";
-    let output = Command::new("java").arg("-version").output().context(missing)?;
+    let missing = || format!("Java 17 is missing: {WAYS}");
+    let java = debian::programs(&["java", "keytool"], &["openjdk-17-jre-headless"]).with_context(missing)?;
+    let output = Command::new(java).arg("-version").output().with_context(missing)?;
     // It speaks of itself on the error output.
     let text = String::from_utf8_lossy(&output.stderr);
     let version = text.split('"').nth(1).unwrap_or_default();
@@ -109,6 +111,7 @@ pub(super) fn configuration(
         .replace("@STORAGE_PORT@", &storage.to_string())
         .replace("@SEED@", "127.0.0.1")
         .replace("@COMMITLOG@", commit_log)
+        .replace("@HINTS@", &options.hints.to_string())
 }
 
 /// Writes what the node reads at its start.
@@ -144,13 +147,17 @@ pub(super) fn flags(folder: &Path, options: Options) -> Vec<String> {
         "-XX:+UseSerialGC".to_owned(),
         format!("-Dcassandra.config=file://{}/conf/cassandra.yaml", folder.display()),
         format!("-Dcassandra.storagedir={}", folder.display()),
-        "-Dcassandra.ring_delay_ms=0".to_owned(),
+        // How long a node that starts waits for another's answer; the only one waits for nobody.
+        format!("-Dcassandra.ring_delay_ms={}", if options.nodes > 1 { 15_000 } else { 0 }),
         "-Dcassandra.skip_wait_for_gossip_to_settle=0".to_owned(),
         "-Dcassandra.superuser_setup_delay_ms=0".to_owned(),
         // How long a node waits before it asks another for a schema that it has not heard of: a minute, else.
         "-Dcassandra.migration_delay_ms=500".to_owned(),
         "-Djava.security.manager=allow".to_owned(),
     ];
+    if options.forgets_tables {
+        flags.push("-Dcassandra.test.flush_local_schema_changes=false".to_owned());
+    }
     for (flag, packages) in [("--add-exports", &EXPORTS[..]), ("--add-opens", &OPENS[..])] {
         flags.extend(packages.iter().map(|package| format!("{flag}={package}=ALL-UNNAMED")));
     }

@@ -1,7 +1,10 @@
 //! The driver on a real database: Apache Cassandra, started once for all tests of this binary, or the one
-//! that `POSTHORN_TEST_CQL=host:port` names. `POSTHORN_TEST_ENGINES=off` leaves these tests out.
+//! that `POSTHORN_TEST_CQL=host:port` names. `POSTHORN_TEST_ENGINES=off` leaves these tests out,
+//! `POSTHORN_TEST_NODES=1` those of three nodes, which are always started here.
 
 mod faults;
 mod one;
 mod place;
 mod proxy;
+mod rules;
+mod wire;
