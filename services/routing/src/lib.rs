@@ -10,6 +10,7 @@ mod error;
 mod fanout;
 pub mod grpc;
 mod incarnations;
+mod links;
 mod metrics;
 mod ownership;
 mod people;
