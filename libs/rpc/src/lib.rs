@@ -31,7 +31,7 @@ pub use call::call;
 pub use config::RpcConfig;
 pub use context::{Context, current, within};
 pub use link::{Link, LinkError};
-pub use routed::{NUDGE_SUBJECT, RoutingClient, ShardMap};
+pub use routed::{NUDGE_SUBJECT, OneInstance, RoutingClient, ShardMap};
 pub use server::{ServeError, serve, together};
 pub use trace::TraceContext;
 

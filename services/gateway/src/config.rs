@@ -20,6 +20,12 @@ pub struct GatewayConfig {
     pub max_page_entries: u32,
     /// Bytes queued for one connection before it is told to resync.
     pub max_queue_bytes: usize,
+    /// Between two questions to the routing instances for what the bus does not bring, and how long each may
+    /// take to answer.
+    pub ask_ms: u64,
+    pub ask_timeout_ms: u64,
+    /// Publications of one publisher that are held until those before them were asked for.
+    pub max_held_publications: usize,
     /// Users whose presence one connection may watch.
     pub max_watched_users: usize,
     /// Connections at once for which is asked anew whom they may watch; more wait, each once.
@@ -92,6 +98,9 @@ impl Default for GatewayConfig {
             max_pending_requests: 256,
             max_page_entries: 500,
             max_queue_bytes: 1024 * 1024,
+            ask_ms: 1_000,
+            ask_timeout_ms: 1_000,
+            max_held_publications: 4_096,
             max_watched_users: 1_000,
             max_presence_checks: 16,
             max_told_conversations: 100_000,

@@ -107,5 +107,7 @@ async fn register_again(gateway: &Gateway, upto: u64) -> Result<(), Failure> {
     for connection in gateway.registry.all() {
         connection.outbox.lose_all(Code::Overloaded);
     }
+    // What they watched was lost with them.
+    gateway.watch_again();
     Ok(())
 }

@@ -49,6 +49,9 @@ pub(crate) struct EdgeMetrics {
     pub publications: Counter,
     pub events_queued: Counter,
     pub bus_gaps: Counter,
+    pub silent_publishers: Gauge,
+    pub replayed: Counter,
+    asked: Family<ResultLabel, Counter>,
     pub presence_checks: Family<ResultLabel, Counter>,
     pub presence_checks_waiting: Gauge,
     pub registered_again: Counter,
@@ -89,7 +92,22 @@ impl EdgeMetrics {
             rate_limited: m.register("edge_rate_limited", "Requests refused by a rate limit", Counter::default()),
             publications: m.register("edge_publications", "Publications taken from the bus", Counter::default()),
             events_queued: m.register("edge_events_queued", "Events put into connections' queues", Counter::default()),
-            bus_gaps: m.register("edge_bus_gaps", "Holes in a publisher's numbers", Counter::default()),
+            bus_gaps: m.register("edge_bus_gaps", "Times that the bus said it lost something", Counter::default()),
+            silent_publishers: m.register(
+                "edge_silent_publishers",
+                "Routing instances of which the bus brings nothing, not even heartbeats",
+                gauge(),
+            ),
+            replayed: m.register(
+                "edge_publications_replayed",
+                "Publications that were asked for, the bus not having brought them",
+                Counter::default(),
+            ),
+            asked: m.register(
+                "edge_questions",
+                "Questions to routing instances for what the bus did not bring, by result: ok or unanswered",
+                counter_family(),
+            ),
             presence_checks: m.register(
                 "edge_presence_checks",
                 "Connections asked anew whom they may watch, by result: ok or the error's code",
@@ -128,6 +146,10 @@ impl EdgeMetrics {
 
     pub fn resync(&self, cause: &'static str) {
         self.resyncs.get_or_create(&ResultLabel { result: Word(cause) }).inc();
+    }
+
+    pub fn asked(&self, result: &'static str) {
+        self.asked.get_or_create(&ResultLabel { result: Word(result) }).inc();
     }
 
     pub fn presence_checked(&self, result: &'static str) {

@@ -90,8 +90,11 @@ async fn check(gateway: &Gateway, id: u64) {
 /// Asks until nobody is in doubt; tells what was held, and the session service what is left.
 async fn settle(gateway: &Gateway, connection: &Connection) -> Result<(), Failure> {
     if ask(gateway, connection).await? {
-        // What it goes on to publish is dropped here: that it could not be told does no harm.
         if let Err(failure) = watch(gateway, connection, true).await {
+            if connection.watching.is_forgotten() {
+                return Err(failure);
+            }
+            // What it goes on to publish is dropped here: that it could not be told does no harm.
             tracing::debug!(connection = connection.id, %failure, "the session service was not told whom to watch");
         }
     }
@@ -171,6 +174,15 @@ impl Gateway {
         }
     }
 
+    /// The session service has lost whom connections watch: it is told again.
+    pub(crate) fn watch_again(&self) {
+        for connection in self.registry.all() {
+            if connection.watching.forgotten() {
+                self.line.push(&connection);
+            }
+        }
+    }
+
     pub(crate) fn doubt_everybody(&self) {
         for connection in self.registry.all() {
             if connection.watching.doubt_all() {
@@ -179,7 +191,7 @@ impl Gateway {
         }
     }
 
-    async fn in_context<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn in_context<T>(&self, work: impl Future<Output = T>) -> T {
         let limit = Duration::from_millis(self.config().call_timeout_ms);
         within(Context { trace: TraceContext::root(self.clock()), deadline: Some(Instant::now() + limit) }, work).await
     }

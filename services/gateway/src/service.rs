@@ -11,13 +11,14 @@ use posthorn_clock::{Clock, Instant};
 use posthorn_rpc::{RoutingClient, SessionClient, StorageClient};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     GatewayConfig,
     admission::Admission,
     live::{
-        Registry,
+        Links, Registry,
+        asking::ask_for_what_is_missing,
         subscriber::{Subject, follow},
         told::Told,
     },
@@ -51,6 +52,10 @@ pub struct Gateway {
     /// Connections for which is to be asked whom they may watch.
     pub(crate) line: Line,
     pub(crate) metrics: EdgeMetrics,
+    /// What it has of each publisher.
+    pub(crate) links: Mutex<Links>,
+    /// Woken when publications are missing.
+    pub(crate) missing: Notify,
     draining: AtomicBool,
     /// Sockets without an authenticated `connect`, and all sockets.
     unauthenticated: AtomicU64,
@@ -83,6 +88,8 @@ impl Gateway {
             admission: Admission::new(&deps.config),
             line: Line::new(metrics.presence_checks_waiting.clone()),
             metrics,
+            links: Mutex::new(Links::new(deps.config.max_held_publications, Instant::now())),
+            missing: Notify::new(),
             draining: AtomicBool::new(false),
             unauthenticated: AtomicU64::new(0),
             sockets: AtomicU64::new(0),
@@ -94,6 +101,7 @@ impl Gateway {
         let tasks = gateway.deps.tasks.clone();
         tasks.critical("gateway events", follow(gateway.clone(), Subject::Own));
         tasks.critical("gateway cuts", follow(gateway.clone(), Subject::All));
+        tasks.critical("gateway questions", ask_for_what_is_missing(gateway.clone()));
         tasks.critical("presence checks", presence::check_in_turn(gateway.clone()));
         tasks.critical("gateway lease", crate::lease::hold(gateway.clone()));
         tasks.background("gateway stop", crate::drain::end_when_stopping(gateway.clone()));
@@ -140,6 +148,10 @@ impl Gateway {
         if *self.lease.borrow() == Some(false) {
             // Clients are served all the same: events go to all gateways.
             degraded.push("presence");
+        }
+        if own && all && self.links.lock().silent(Instant::now()) > 0 {
+            // Events are asked for.
+            degraded.push("bus");
         }
         Readiness { ready, degraded }
     }

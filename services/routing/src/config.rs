@@ -15,6 +15,12 @@ pub struct RoutingConfig {
     pub max_queued_batches: usize,
     /// Publications that may wait for one gateway.
     pub max_queued_publications: usize,
+    /// How often each gateway is told the number of the last publication to it.
+    pub link_beat_ms: u64,
+    /// For how long after that publication; the link to all gateways beats always.
+    pub link_idle_ms: u64,
+    /// Bytes of the last publications to one gateway that are kept for it to ask for.
+    pub max_replay_bytes: usize,
     /// Members of a conversation.
     pub max_members: usize,
     /// Entries of a conversation's end that are kept in memory.
@@ -59,6 +65,9 @@ impl Default for RoutingConfig {
             max_queued_sends: 1_024,
             max_queued_batches: 64,
             max_queued_publications: 8_192,
+            link_beat_ms: 1_000,
+            link_idle_ms: 60_000,
+            max_replay_bytes: 2 * 1024 * 1024,
             max_members: 10_000,
             recent_entries: 1_024,
             max_retry_scan_entries: 8_192,

@@ -109,6 +109,10 @@ impl Routing for Grpc {
         reply(self.now()?.tell(request.into_inner()).await.map(|()| wire::TellReply {}))
     }
 
+    async fn missed(&self, request: Request<wire::MissedRequest>) -> Result<Response<wire::MissedReply>, Status> {
+        Ok(Response::new(self.now()?.missed(request.get_ref())))
+    }
+
     async fn watch_allowed(
         &self,
         request: Request<wire::WatchAllowedRequest>,

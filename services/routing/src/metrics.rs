@@ -48,6 +48,7 @@ pub struct RoutingMetrics {
     pub publications: Counter,
     pub publications_dropped: Counter,
     pub broadcasts: Counter,
+    pub replayed: Counter,
     pub publish_seconds: Histogram,
     pub overloaded: Counter,
     evicted: Family<What, Counter>,
@@ -88,7 +89,12 @@ impl RoutingMetrics {
             publications: m.register("broker_publications", "Publications given to the bus", Counter::default()),
             publications_dropped: m.register(
                 "broker_publications_dropped",
-                "Publications lost to a full queue or a failing bus; gateways notice and resync",
+                "Publications that the bus did not take; gateways notice and ask for them",
+                Counter::default(),
+            ),
+            replayed: m.register(
+                "broker_publications_replayed",
+                "Publications that gateways asked for, the bus not having brought them",
                 Counter::default(),
             ),
             broadcasts: m.register(

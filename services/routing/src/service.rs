@@ -14,15 +14,24 @@ use posthorn_core::{ConversationId, ConversationKey, DeviceId, SHARDS, Shard, Te
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client,
-    internal::{Caller, DescribeRequest, FenceRequest, RegisterRequest, ShardsRequest},
+    internal::{Caller, DescribeRequest, FenceRequest, MissedReply, MissedRequest, RegisterRequest, ShardsRequest},
 };
 use posthorn_rpc::{RoutingClient, SessionClient, StorageClient, call};
 use posthorn_tasks::Tasks;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    RoutingConfig, checker::Checker, claims::claim, conversation::Registry, error::bad_id, fanout::Fanout,
-    metrics::RoutingMetrics, ownership::Ownership, settler::Settler, users::Users,
+    RoutingConfig,
+    checker::Checker,
+    claims::claim,
+    conversation::Registry,
+    error::bad_id,
+    fanout::{Fanout, Origin},
+    links::Links,
+    metrics::RoutingMetrics,
+    ownership::Ownership,
+    settler::Settler,
+    users::Users,
 };
 
 /// What an incarnation is made of.
@@ -105,14 +114,9 @@ impl RoutingService {
         let (checker, answer_checks) = Checker::new(deps.storage.clone(), instance.clone(), fenced.clone());
         let (settler, settlements) = Settler::new(deps.storage.clone(), instance.clone());
         let metrics = Arc::clone(&deps.metrics);
-        let fanout = Fanout::new(
-            deps.session.clone(),
-            Arc::clone(&deps.bus),
-            instance.clone(),
-            deps.config.max_queued_publications,
-            Arc::clone(&metrics),
-            tasks.clone(),
-        );
+        let (bus, publisher) = (Arc::clone(&deps.bus), instance.clone());
+        let links = Links::new(&deps.config, bus, publisher, Arc::clone(&metrics), tasks.clone(), fenced.clone());
+        let fanout = Fanout::new(deps.session.clone(), links, Arc::clone(&metrics));
         let core = Arc::new(Core {
             durability: described.durability(),
             generation: described.generation,
@@ -165,6 +169,12 @@ impl RoutingService {
         Ok(())
     }
 
+    /// What this incarnation published to a gateway beyond what that has.
+    #[must_use]
+    pub fn missed(&self, request: &MissedRequest) -> MissedReply {
+        self.core.fanout.links.missed(request)
+    }
+
     /// Conversations in memory.
     #[must_use]
     pub fn loaded_conversations(&self) -> usize {
@@ -178,7 +188,7 @@ pub(crate) struct Who {
     pub user: Option<UserId>,
     pub device: Option<DeviceId>,
     pub backend: bool,
-    pub connection: u64,
+    pub origin: Option<Origin>,
 }
 
 impl Who {
@@ -193,7 +203,7 @@ impl Who {
             user,
             device: optional(&caller.device, DeviceId::new)?,
             backend: caller.backend,
-            connection: caller.connection,
+            origin: Origin::of(caller),
         })
     }
 

@@ -111,7 +111,7 @@ impl RoutingService {
         }
         let now =
             client::TypingNow { conversation: request.conversation, user: (&user).into(), active: request.active };
-        self.core.fanout.publish(who.tenant.as_str(), &audience, who.connection, What::Typing(now)).await;
+        self.core.fanout.publish(who.tenant.as_str(), &audience, who.origin.as_ref(), What::Typing(now)).await;
         Ok(())
     }
 
@@ -198,7 +198,7 @@ impl RoutingService {
         drop(taken);
         cell.marks.shown().await;
         let shown = client::Marks { conversation: request.conversation, marks: vec![marks] };
-        self.core.fanout.publish(who.tenant.as_str(), &audience, 0, What::Marks(shown)).await;
+        self.core.fanout.publish(who.tenant.as_str(), &audience, None, What::Marks(shown)).await;
         Ok(())
     }
 

@@ -33,6 +33,10 @@ pub struct SessionConfig {
     pub max_lookup_users: usize,
     /// Users that one connection may watch.
     pub max_watched_users: usize,
+    /// How often gateways are told the number of the last publication to them, and for how long after it;
+    /// that to all gateways always.
+    pub link_beat_ms: u64,
+    pub link_idle_ms: u64,
     /// A revocation is published once more after this, for connections that were just being made.
     pub cut_again_ms: u64,
     /// Revocations that may wait for that.
@@ -56,6 +60,8 @@ impl Default for SessionConfig {
             sweep_ms: 1_000,
             max_lookup_users: 20_000,
             max_watched_users: 1_000,
+            link_beat_ms: 1_000,
+            link_idle_ms: 60_000,
             cut_again_ms: 15_000,
             max_waiting_cuts: 1_024,
         }

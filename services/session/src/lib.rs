@@ -10,6 +10,7 @@ pub mod grpc;
 mod keys;
 mod metrics;
 mod people;
+mod publishing;
 mod records;
 mod resume;
 mod revocations;

@@ -5,12 +5,10 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use posthorn_clock::sleep;
 use posthorn_core::{DeviceId, TenantId, UserId};
 use posthorn_errors::{Code, Failure};
-use posthorn_proto::internal::{AuthenticateReply, Cut, Publication, Table, publication::What};
-use prost::Message;
+use posthorn_proto::internal::{AuthenticateReply, Cut, Table, publication::What};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -116,25 +114,5 @@ impl SessionService {
         }
         // Revoked by its id, whatever it says about its time.
         Ok(self.records.get::<Revoked>(Table::Revocations, &who.tenant, &of_token).await?.is_some())
-    }
-
-    /// Numbered per subject; what is lost shows as a hole.
-    pub(crate) async fn publish(&self, subject: &str, tenant: &str, connections: Vec<u64>, what: What) {
-        // Held over the publication: the order on the bus is that of the numbers.
-        let mut numbers = self.numbers.lock().await;
-        let number = numbers.entry(subject.to_owned()).or_insert(0);
-        *number += 1;
-        let publication = Publication {
-            publisher: self.instance.clone(),
-            number: *number,
-            tenant: tenant.to_owned(),
-            connections,
-            what: Some(what),
-            ..Publication::default()
-        };
-        if let Err(error) = self.bus.publish(subject, Bytes::from(publication.encode_to_vec())).await {
-            self.metrics.publications_dropped.inc();
-            tracing::warn!(%error, subject, "publication failed");
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! One session instance.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, OnceLock, atomic::AtomicUsize},
 };
 
@@ -17,8 +17,15 @@ use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 
 use crate::{
-    SessionConfig, devices::Remembered, error::bad_id, gateways::sweep, keys::Keys, metrics::SessionMetrics,
-    records::Records, resume::load_key,
+    SessionConfig,
+    devices::Remembered,
+    error::bad_id,
+    gateways::sweep,
+    keys::Keys,
+    metrics::SessionMetrics,
+    publishing::{Numbers, beat},
+    records::Records,
+    resume::load_key,
 };
 
 /// Users whose watchers can be told at the same time.
@@ -58,8 +65,7 @@ pub struct SessionService {
     pub(crate) telling: [tokio::sync::Mutex<()>; TELLERS],
     /// Revocations that will be published once more.
     pub(crate) waiting_cuts: AtomicUsize,
-    /// Last number per subject.
-    pub(crate) numbers: tokio::sync::Mutex<BTreeMap<String, u64>>,
+    pub(crate) numbers: tokio::sync::Mutex<Numbers>,
 }
 
 impl SessionService {
@@ -84,6 +90,7 @@ impl SessionService {
             numbers: tokio::sync::Mutex::default(),
         });
         service.tasks.critical("gateway sweep", sweep(Arc::clone(&service)));
+        service.tasks.critical("heartbeats", beat(Arc::clone(&service)));
         service
     }
 

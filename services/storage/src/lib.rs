@@ -3,6 +3,7 @@
 
 pub mod config;
 mod error;
+mod feeding;
 pub mod grpc;
 mod service;
 #[cfg(test)]

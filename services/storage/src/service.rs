@@ -8,7 +8,7 @@ use posthorn_errors::Failure;
 use posthorn_feed::FeedSink;
 use posthorn_proto::{
     client,
-    internal::{self as wire, FeedEntry, JournalRow, MemberRow, RegisterRow},
+    internal::{self as wire, JournalRow, MemberRow, RegisterRow},
 };
 use posthorn_store::{Append, Beat, Durability, InstanceId, ReadRange, RecordKey, Settlement, Store, Table};
 
@@ -17,6 +17,7 @@ use crate::{
         MAX_APPEND_BYTES, MAX_APPEND_ROWS, MAX_NAMES, MAX_PAGE_BYTES, MAX_PAGE_RECORDS, MAX_PAGE_ROWS, MAX_RECORD_BYTES,
     },
     error::{failure_of, invalid, too_many, unreadable},
+    feeding::Feeding,
 };
 
 type Result<T> = std::result::Result<T, Failure>;
@@ -31,7 +32,7 @@ pub struct StorageDeps {
 /// The storage service of one node.
 pub struct StorageService {
     store: Arc<dyn Store>,
-    feed: Option<Arc<dyn FeedSink>>,
+    feed: Option<Feeding>,
 }
 
 fn conversation(tenant: &str, conversation: &str) -> Result<ConversationKey> {
@@ -115,7 +116,17 @@ fn up_to(asked: usize, max: usize) -> usize {
 impl StorageService {
     #[must_use]
     pub fn new(deps: StorageDeps) -> Arc<Self> {
-        Arc::new(Self { store: deps.store, feed: deps.feed })
+        let feed = deps.feed.map(|sink| Feeding::new(sink, Arc::clone(&deps.store)));
+        Arc::new(Self { store: deps.store, feed })
+    }
+
+    /// Gives the feed what it lost, whenever it does. Runs until it is dropped; where the feed is no part of
+    /// its own there is nothing to do.
+    pub async fn follow_losses(self: Arc<Self>) {
+        match &self.feed {
+            Some(feed) => feed.follow_losses().await,
+            None => std::future::pending().await,
+        }
     }
 
     pub(crate) fn describe(&self) -> wire::DescribeReply {
@@ -245,16 +256,8 @@ impl StorageService {
         let Some(feed) = &self.feed else { return true };
         let mut owed = Vec::new();
         for settlement in settlements.iter_mut() {
-            let (tenant, conversation) = (&settlement.key.tenant, &settlement.key.conversation);
-            owed.extend(std::mem::take(&mut settlement.feed).into_iter().map(|row| FeedEntry {
-                tenant: tenant.into(),
-                conversation: conversation.into(),
-                generation: self.store.generation(),
-                row: Some(row),
-            }));
-        }
-        if owed.is_empty() {
-            return true;
+            let rows = std::mem::take(&mut settlement.feed);
+            owed.extend(rows.into_iter().map(|row| (settlement.key.clone(), row)));
         }
         let Err(error) = feed.publish(owed).await else { return true };
         tracing::warn!(%error, "the feed takes nothing, the journals keep what it is owed");

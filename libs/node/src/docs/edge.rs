@@ -19,6 +19,15 @@ pub(super) const ROWS: &[Row] = &[
         "edge.max_told_conversations",
         "Conversations of which is remembered up to where they were told, so that what a new owner publishes again reaches nobody twice.",
     ),
+    Row::new(
+        "edge.ask_ms",
+        "Between two questions to the routing instances for what the bus does not bring, a quarter more or less.",
+    ),
+    Row::new("edge.ask_timeout_ms", "How long each of them may take to answer."),
+    Row::new(
+        "edge.max_held_publications",
+        "Publications of one publisher that wait until those before them were asked for; beyond it clients read from the log.",
+    ),
     Row::new("edge.max_watched_users", "Users whose presence one connection may watch (`too_many_watched`)."),
     Row::new(
         "edge.max_presence_checks",

@@ -74,6 +74,12 @@ pub(super) const ROWS: &[Row] = &[
         "routing.max_queued_sends",
         "Sends of one conversation that may wait for the append in flight; more are `overloaded`.",
     ),
+    Row::new("routing.link_beat_ms", "How often each gateway is told the number of the last publication to it."),
+    Row::new("routing.link_idle_ms", "For how long after that publication; the link to all gateways beats always."),
+    Row::new(
+        "routing.max_replay_bytes",
+        "Bytes of the last publications to one gateway that are kept for it to ask for.",
+    ),
     Row::new("routing.max_queued_batches", "Confirmed batches of one conversation that may wait for their fan-out."),
     Row::new("routing.max_queued_publications", "Publications that may wait for one gateway."),
     Row::new("routing.max_members", "Members of a conversation (`members_limit`)."),
@@ -126,6 +132,8 @@ pub(super) const ROWS: &[Row] = &[
         "session.sweep_ms",
         "How often gateways whose lease ended are looked for, on average. One that is found twice in a row is gone: its users leave.",
     ),
+    Row::new("session.link_beat_ms", "How often each gateway is told the number of the last publication to it."),
+    Row::new("session.link_idle_ms", "For how long after that publication; the link to all gateways beats always."),
     Row::new("session.max_lookup_users", "Users in one lookup."),
     Row::new("session.max_watched_users", "Users that one connection may watch."),
     Row::new(

@@ -187,6 +187,9 @@ pub struct Caller {
     /// The application's backend: acts for its tenant, is no member.
     #[prost(bool, tag = "5")]
     pub backend: bool,
+    /// The incarnation of the gateway that the connection is at.
+    #[prost(string, tag = "6")]
+    pub gateway: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DescribeRequest {}
@@ -3118,6 +3121,43 @@ pub struct WatchAllowedReply {
     #[prost(string, repeated, tag = "1")]
     pub users: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// What an instance published, whether the bus took it or not, beyond what a gateway has of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MissedRequest {
+    #[prost(string, tag = "1")]
+    pub gateway: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub heard: ::prost::alloc::vec::Vec<Heard>,
+}
+/// The last numbers that the gateway has, of its own subject and of the one of all gateways: the greatest
+/// number asks only for what the last one is. Of a publisher that is not named it has nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Heard {
+    #[prost(string, tag = "1")]
+    pub publisher: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub own: u64,
+    #[prost(uint64, tag = "3")]
+    pub all: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MissedReply {
+    #[prost(string, tag = "1")]
+    pub publisher: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub own: ::core::option::Option<Missed>,
+    #[prost(message, optional, tag = "3")]
+    pub all: ::core::option::Option<Missed>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Missed {
+    /// The number of the last publication.
+    #[prost(uint64, tag = "1")]
+    pub last: u64,
+    /// Encoded, ascending, without a hole, as far as they are still in memory and fit into a reply.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub publications: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
 /// Generated client implementations.
 pub mod routing_client {
     #![allow(
@@ -3529,6 +3569,28 @@ pub mod routing_client {
                 .insert(GrpcMethod::new("posthorn.internal.v1.Routing", "WatchAllowed"));
             self.inner.unary(req, path, codec).await
         }
+        /// Called at every instance.
+        pub async fn missed(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MissedRequest>,
+        ) -> std::result::Result<tonic::Response<super::MissedReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/posthorn.internal.v1.Routing/Missed",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("posthorn.internal.v1.Routing", "Missed"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3618,6 +3680,11 @@ pub mod routing_server {
             tonic::Response<super::WatchAllowedReply>,
             tonic::Status,
         >;
+        /// Called at every instance.
+        async fn missed(
+            &self,
+            request: tonic::Request<super::MissedRequest>,
+        ) -> std::result::Result<tonic::Response<super::MissedReply>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct RoutingServer<T> {
@@ -4333,6 +4400,49 @@ pub mod routing_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchAllowedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/posthorn.internal.v1.Routing/Missed" => {
+                    #[allow(non_camel_case_types)]
+                    struct MissedSvc<T: Routing>(pub Arc<T>);
+                    impl<T: Routing> tonic::server::UnaryService<super::MissedRequest>
+                    for MissedSvc<T> {
+                        type Response = super::MissedReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MissedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Routing>::missed(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MissedSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -6484,7 +6594,7 @@ pub struct Publication {
     /// On subject `gateways`, in place of connections: whose they are, where it is not known where.
     #[prost(string, repeated, tag = "6")]
     pub users: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    #[prost(oneof = "publication::What", tags = "10, 11, 12, 13, 14, 15")]
+    #[prost(oneof = "publication::What", tags = "10, 11, 12, 13, 14, 15, 16")]
     pub what: ::core::option::Option<publication::What>,
 }
 /// Nested message and enum types in `Publication`.
@@ -6503,7 +6613,19 @@ pub mod publication {
         Registers(super::super::super::client::v1::Registers),
         #[prost(message, tag = "15")]
         Cut(super::Cut),
+        #[prost(message, tag = "16")]
+        Heartbeat(super::Heartbeat),
     }
+}
+/// No news: the publication before it on this link had the number that this one has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Heartbeat {
+    /// The next one comes after this; 0: none does.
+    #[prost(uint64, tag = "1")]
+    pub interval_ms: u64,
+    /// The publisher can be asked for what is missing (`Routing.Missed`).
+    #[prost(bool, tag = "2")]
+    pub keeps: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NewEntries {

@@ -12,9 +12,9 @@ use posthorn_core::Shard;
 use posthorn_errors::{Code, Failure, failure_of, status_of};
 use posthorn_proto::internal::{
     AppendReply, AppendRequest, AppendResult, ChangeMembersReply, ChangeMembersRequest, CreateReply, CreateRequest,
-    EndsReply, EndsRequest, ListMembersReply, ListMembersRequest, MarkReply, MarkRequest, PositionReply,
-    PositionRequest, ReceiptReply, ReceiptRequest, SetRegistersReply, SetRegistersRequest, SharedReply, SharedRequest,
-    SyncReply, SyncRequest, TellReply, TellRequest, TypingReply, TypingRequest, ViewReply, ViewRequest,
+    EndsReply, EndsRequest, ListMembersReply, ListMembersRequest, MarkReply, MarkRequest, MissedReply, MissedRequest,
+    PositionReply, PositionRequest, ReceiptReply, ReceiptRequest, SetRegistersReply, SetRegistersRequest, SharedReply,
+    SharedRequest, SyncReply, SyncRequest, TellReply, TellRequest, TypingReply, TypingRequest, ViewReply, ViewRequest,
     WatchAllowedReply, WatchAllowedRequest, append_result, routing_client,
 };
 use tonic::{Response, Status};
@@ -105,6 +105,16 @@ impl RoutingClient {
         watch_allowed: WatchAllowedRequest => WatchAllowedReply, Safe;
     }
 
+    /// Each instance that owns a shard, as far as it is known here: for what only the instance itself can
+    /// answer.
+    #[must_use]
+    pub fn instances(&self) -> Vec<OneInstance> {
+        match &self.0 {
+            Way::One(instance) => vec![OneInstance(instance.clone())],
+            Way::Owners(map) => map.instances().into_iter().map(OneInstance).collect(),
+        }
+    }
+
     /// Entries that were perhaps stored are sent again as retries: those are exact.
     pub async fn append(&mut self, request: AppendRequest) -> Answer<AppendReply> {
         match &mut self.0 {
@@ -132,6 +142,16 @@ impl RoutingClient {
             Way::One(instance) => instance.tell(request).await,
             Way::Owners(map) => batches::tell(map, request).await,
         }
+    }
+}
+
+/// Of several, this very one.
+pub struct OneInstance(Instance);
+
+impl OneInstance {
+    /// What it published to a gateway beyond what that has.
+    pub async fn missed(&mut self, request: MissedRequest) -> Answer<MissedReply> {
+        self.0.missed(request).await
     }
 }
 

@@ -114,19 +114,32 @@ impl ShardMap {
     /// The owner's address and a client of it.
     pub(super) fn owner(&self, shard: Shard) -> Option<(Arc<str>, Instance)> {
         let address = self.owners.read().get(usize::from(shard.0))?.clone()?;
+        let instance = self.link(&address)?;
+        Some((address, instance))
+    }
+
+    fn link(&self, address: &Arc<str>) -> Option<Instance> {
         let mut links = self.links.lock();
-        if let Some(instance) = links.get(&address) {
-            return Some((address, instance.clone()));
+        if let Some(instance) = links.get(address) {
+            return Some(instance.clone());
         }
         let link = match &self.here {
-            Some((here, link)) if *here == address => link.clone(),
-            _ => Link::remote(&self.rpc, "routing", &address)
+            Some((here, link)) if here == address => link.clone(),
+            _ => Link::remote(&self.rpc, "routing", address)
                 .inspect_err(|error| tracing::error!(%error, "an owner without an address"))
                 .ok()?,
         };
         let instance = link.instance();
-        links.insert(Arc::clone(&address), instance.clone());
-        Some((address, instance))
+        links.insert(Arc::clone(address), instance.clone());
+        Some(instance)
+    }
+
+    /// Whoever owns a shard.
+    pub(super) fn instances(&self) -> Vec<Instance> {
+        let owners: HashSet<Arc<str>> = self.owners.read().iter().flatten().cloned().collect();
+        let mut owners: Vec<_> = owners.into_iter().collect();
+        owners.sort_unstable();
+        owners.into_iter().filter_map(|address| self.link(&address)).collect()
     }
 
     /// Returns when the shard is somebody else's.

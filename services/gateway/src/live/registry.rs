@@ -44,6 +44,8 @@ pub(crate) struct Token {
 
 /// One connection as others see it.
 pub(crate) struct Connection {
+    /// The incarnation that it is at.
+    gateway: Arc<str>,
     pub id: u64,
     pub identity: Identity,
     pub protocol: Protocol,
@@ -53,9 +55,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub fn new(id: u64, identity: Identity, protocol: Protocol, max_queue_bytes: usize, token: Token) -> Self {
+    pub fn new(
+        gateway: Arc<str>,
+        id: u64,
+        identity: Identity,
+        protocol: Protocol,
+        max_queue_bytes: usize,
+        token: Token,
+    ) -> Self {
         let outbox = Outbox::new(protocol, max_queue_bytes);
-        Self { id, identity, protocol, outbox, token: Mutex::new(token), watching: Watching::default() }
+        Self { gateway, id, identity, protocol, outbox, token: Mutex::new(token), watching: Watching::default() }
     }
 
     pub fn caller(&self) -> Caller {
@@ -65,6 +74,7 @@ impl Connection {
             device: self.identity.device.as_str().to_owned(),
             connection: self.id,
             backend: false,
+            gateway: self.gateway.to_string(),
         }
     }
 
@@ -268,7 +278,7 @@ mod tests {
         };
         let (expires_ms, signed_by) = (0, format!("key{}", id % 2));
         let token = Token { id: format!("token{id}"), issued_ms, expires_ms, signed_by };
-        Arc::new(Connection::new(id, identity, Protocol::Json, 1_000, token))
+        Arc::new(Connection::new("g".into(), id, identity, Protocol::Json, 1_000, token))
     }
 
     fn registry() -> (Registry, Vec<Arc<Connection>>) {

@@ -1,11 +1,12 @@
 //! From the bus to the connections' queues. The bus may lose messages: publications are numbered per
-//! publisher, and a hole makes every connection of this gateway read from the log.
+//! publisher, what is missing is asked for, and where nobody has it every connection of this gateway reads
+//! from the log.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use posthorn_bus::{Delivery, Subscription};
-use posthorn_clock::sleep;
+use posthorn_clock::{Instant, sleep};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client::{Entries, Kind, server_frame::Frame},
@@ -15,7 +16,12 @@ use posthorn_proto::{
 use posthorn_rpc::TraceContext;
 use prost::Message;
 
-use super::{Connection, Event, Order, Registry, outbox::Pushed, watching::News};
+use super::{
+    Connection, Event, Links, Order, Registry,
+    links::{Lost, Step},
+    outbox::Pushed,
+    watching::News,
+};
 use crate::{Gateway, ws::ending::Ending};
 
 /// Subject of what goes to every gateway.
@@ -41,7 +47,9 @@ pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
             Ok(subscription) => {
                 if !first {
                     // What was published meanwhile is not known.
-                    subject.lost(&gateway);
+                    gateway.doubt_bus(subject);
+                } else if subject == Subject::All {
+                    gateway.links.lock().begin(Instant::now());
                 }
                 first = false;
                 gateway.subscribed(subject, true);
@@ -72,95 +80,72 @@ pub(crate) enum Subject {
     All,
 }
 
-impl Subject {
-    /// Something that was published here did not arrive.
-    fn lost(self, gateway: &Gateway) {
-        gateway.metrics.bus_gaps.inc();
-        match self {
-            // Events: the log has them.
-            Self::Own => {
-                gateway.metrics.resync("bus");
-                for connection in gateway.registry.all() {
-                    connection.outbox.lose_all(Code::Overloaded);
-                }
-                // Somebody may have left.
-                gateway.doubt_everybody();
-            }
-            // It may have been a revocation, and nothing here tells whose: everybody shows their token again.
-            Self::All => {
-                for connection in gateway.registry.all() {
-                    connection.outbox.order(Order::Leave(Code::ConnectionAge));
-                }
-            }
-        }
-    }
-}
-
 async fn consume(gateway: &Gateway, subject: Subject, mut subscription: Box<dyn Subscription>) {
-    let mut numbers = Numbers { any_first: subject == Subject::All, ..Numbers::default() };
     while let Some(delivery) = subscription.next().await {
         match delivery {
             Delivery::Message(bytes) => {
                 let Some(publication) = decode(bytes) else { continue };
                 gateway.metrics.publications.inc();
-                match numbers.see(&publication.publisher, publication.number) {
-                    Seen::Next => {}
-                    Seen::Again => continue,
-                    // Who publishes events to all gateways publishes no cuts.
-                    Seen::Hole if !publication.users.is_empty() => Subject::Own.lost(gateway),
-                    Seen::Hole => subject.lost(gateway),
+                gateway.handle_on(|links, now| match publication.what {
+                    Some(What::Heartbeat(beat)) => {
+                        links.beat(subject, publication.publisher, publication.number, beat, now)
+                    }
+                    _ => links.take(subject, publication, now),
+                });
+                if gateway.links.lock().behind() {
+                    gateway.missing.notify_one();
                 }
-                spread(gateway, publication);
             }
-            Delivery::Dropped(_) => {
-                // The numbers will show the same hole once more: it is told once.
-                numbers.forget();
-                subject.lost(gateway);
-            }
+            Delivery::Dropped(_) => gateway.doubt_bus(subject),
         }
     }
 }
 
-fn decode(bytes: Bytes) -> Option<Publication> {
+pub(crate) fn decode(bytes: Bytes) -> Option<Publication> {
     Publication::decode(bytes).inspect_err(|error| tracing::error!(%error, "a publication does not decode")).ok()
 }
 
-/// The last number of every publisher. The first of a link to one gateway is 1; 0 is not numbered.
-#[derive(Default)]
-struct Numbers {
-    last: HashMap<String, u64>,
-    /// A publisher's first number may be any: it publishes to others too, or the drop was told already.
-    any_first: bool,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Seen {
-    Next,
-    Again,
-    Hole,
-}
-
-impl Numbers {
-    fn see(&mut self, publisher: &str, number: u64) -> Seen {
-        if number == 0 || publisher.is_empty() {
-            return Seen::Next;
-        }
-        let Some(last) = self.last.get_mut(publisher) else {
-            self.last.insert(publisher.to_owned(), number);
-            return if number == 1 || self.any_first { Seen::Next } else { Seen::Hole };
-        };
-        if *last > 0 && number <= *last {
-            return Seen::Again;
-        }
-        let next = *last == 0 || number == *last + 1;
-        *last = number;
-        if next { Seen::Next } else { Seen::Hole }
+impl Gateway {
+    /// Something that was published on this subject did not arrive.
+    fn doubt_bus(&self, subject: Subject) {
+        self.metrics.bus_gaps.inc();
+        self.handle_on(|links, now| links.doubt(subject, now));
+        self.missing.notify_one();
     }
 
-    fn forget(&mut self) {
-        self.any_first = true;
-        for last in self.last.values_mut() {
-            *last = 0;
+    /// Changes what is known of publishers, and does what follows from it: one at a time, so that what is given
+    /// on stays in order.
+    pub(crate) fn handle_on(&self, change: impl FnOnce(&mut Links, Instant) -> Step) {
+        let now = Instant::now();
+        let mut links = self.links.lock();
+        let step = change(&mut links, now);
+        for what in [Lost::Events, Lost::Cuts] {
+            if step.lost.contains(&what) {
+                self.lost(what);
+            }
+        }
+        for publication in step.ready {
+            spread(self, publication);
+        }
+    }
+
+    fn lost(&self, what: Lost) {
+        match what {
+            // The log has them.
+            Lost::Events => {
+                self.metrics.resync("bus");
+                for connection in self.registry.all() {
+                    connection.outbox.lose_all(Code::Overloaded);
+                }
+                // Somebody may have left.
+                self.doubt_everybody();
+            }
+            // It may have been a revocation, and nothing here tells whose: everybody shows their token again.
+            Lost::Cuts => {
+                for connection in self.registry.all() {
+                    connection.outbox.order(Order::Leave(Code::ConnectionAge));
+                }
+            }
         }
     }
 }
@@ -188,6 +173,8 @@ pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
             Some(Event::new(Frame::Presence(presence), 0))
         }
         Some(What::Registers(registers)) => Some(Event::new(Frame::Registers(registers), 0)),
+        // Told apart before.
+        Some(What::Heartbeat(_)) => None,
         Some(What::Cut(cut)) => {
             end_all(&gateway.registry, &tenant, &cut, &connections);
             None
@@ -264,40 +251,5 @@ fn end_all(registry: &Registry, tenant: &str, cut: &Cut, only: &[u64]) {
     let code = cut.code.parse().unwrap_or(Code::TokenRevoked);
     for connection in registry.cut(tenant, cut, only) {
         connection.outbox.order(Order::End(Ending::Server(Failure::plain(code))));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hole_in_a_publishers_numbers_shows_once() {
-        let mut numbers = Numbers::default();
-        let seen: Vec<_> = [1, 2, 3, 5, 6, 6, 4].map(|n| numbers.see("r1", n)).into();
-        use Seen::{Again, Hole, Next};
-        assert_eq!(seen, [Next, Next, Next, Hole, Next, Again, Again]);
-        assert_eq!(numbers.see("r2", 1), Next);
-        assert_eq!(numbers.see("r3", 2), Hole);
-        assert_eq!([numbers.see("", 9), numbers.see("r1", 0)], [Next, Next]);
-    }
-
-    #[test]
-    fn what_goes_to_all_gateways_began_before_this_one() {
-        let mut numbers = Numbers { any_first: true, ..Numbers::default() };
-        let seen: Vec<_> = [7, 8, 10].map(|n| numbers.see("s1", n)).into();
-        assert_eq!(seen, [Seen::Next, Seen::Next, Seen::Hole]);
-    }
-
-    #[test]
-    fn after_a_drop_that_was_told_any_number_is_the_next() {
-        let mut numbers = Numbers::default();
-        numbers.see("r1", 1);
-        numbers.forget();
-        assert_eq!(
-            [numbers.see("r1", 40), numbers.see("r1", 41), numbers.see("r1", 43)],
-            [Seen::Next, Seen::Next, Seen::Hole]
-        );
-        assert_eq!(numbers.see("r2", 7), Seen::Next);
     }
 }

@@ -35,6 +35,8 @@ struct State {
     in_line: bool,
     /// The session service may publish to this connection what it does not watch any more.
     surplus: bool,
+    /// The session service lost what was watched: it is to be told again.
+    forgotten: bool,
 }
 
 #[derive(Default)]
@@ -91,6 +93,18 @@ impl Watching {
         any
     }
 
+    /// The session service has lost whom this watches. True if anybody is watched.
+    pub fn forgotten(&self) -> bool {
+        let any = self.doubt_all();
+        self.state.lock().forgotten = any;
+        any
+    }
+
+    /// It has to be told, whatever else comes of a check.
+    pub fn is_forgotten(&self) -> bool {
+        self.state.lock().forgotten
+    }
+
     /// True if the caller is to put it in the line: it is in there once.
     pub fn join_line(&self) -> bool {
         !std::mem::replace(&mut self.state.lock().in_line, true)
@@ -125,7 +139,7 @@ impl Watching {
                 held.extend(event);
             }
         }
-        Answered { held, surplus: state.surplus, again: false }
+        Answered { held, surplus: state.surplus || state.forgotten, again: false }
     }
 
     /// Everybody who is watched, for the session service: it has been told when [`Watching::told`] is called.
@@ -134,7 +148,8 @@ impl Watching {
     }
 
     pub fn told(&self) {
-        self.state.lock().surplus = false;
+        let mut state = self.state.lock();
+        (state.surplus, state.forgotten) = (false, false);
     }
 
     /// Of the states that the session service read, those that may be told now. Of somebody in doubt it is

@@ -122,6 +122,7 @@ async fn welcome(gateway: &Arc<Gateway>, protocol: Protocol, id: u64, connect: C
 
     let _change = gateway.registry.change();
     let connection = Arc::new(Connection::new(
+        gateway.incarnation.as_str().into(),
         gateway.registry.next_id(),
         identity(&authenticated)?,
         protocol,

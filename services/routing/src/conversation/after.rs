@@ -68,7 +68,7 @@ pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mu
         for run in after.runs {
             let entries =
                 NewEntries { conversation: conversation.clone(), rows: run.rows, confirmed_ms: after.confirmed_ms };
-            traced(after.trace, core.fanout.publish(&tenant, &run.audience, 0, What::Entries(entries))).await;
+            traced(after.trace, core.fanout.publish(&tenant, &run.audience, None, What::Entries(entries))).await;
         }
         for (answer, made) in after.answers {
             // Whoever stopped waiting needs no answer.

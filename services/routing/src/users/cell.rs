@@ -23,6 +23,7 @@ use posthorn_rpc::call;
 use tokio::sync::OnceCell;
 
 use crate::{
+    fanout::Origin,
     metrics::Loaded,
     room::{LOOK_AGAIN, ROOM_WAIT, Uses, least_recent, no_room},
     service::Core,
@@ -248,7 +249,7 @@ impl UserCell {
     }
 
     /// To the user's own devices.
-    pub async fn publish(&self, core: &Core, registers: client::Registers, except: u64) {
+    pub async fn publish(&self, core: &Core, registers: client::Registers, except: Option<&Origin>) {
         let user = [String::from(&self.key.user)];
         core.fanout.publish(self.key.tenant.as_str(), &user, except, What::Registers(registers)).await;
     }

@@ -14,6 +14,7 @@ use posthorn_rpc::call;
 
 use crate::{
     conversation::records::{mark_of, position_of},
+    fanout::Origin,
     service::Core,
 };
 
@@ -24,7 +25,7 @@ impl UserCell {
     pub async fn mark(&self, core: &Core, request: MarkRequest) -> Result<MarkReply, Failure> {
         let MarkRequest { caller, conversation, delivered, read } = request;
         let caller = caller.unwrap_or_default();
-        let connection = caller.connection;
+        let origin = Origin::of(&caller);
         // Marks only grow: what does not is not worth a look at the log.
         let (delivered, read) = {
             let registers = self.lock(core).await?;
@@ -52,7 +53,7 @@ impl UserCell {
         }
         self.write(core, &mut registers, vec![(conversation.clone(), record.clone())]).await?;
         drop(registers);
-        self.publish(core, shown(&conversation, &record, unread), connection).await;
+        self.publish(core, shown(&conversation, &record, unread), origin.as_ref()).await;
         self.receipt(core, &conversation, &reply).await;
         Ok(reply)
     }
@@ -110,7 +111,7 @@ impl UserCell {
         let end = call(core.peers.clone().position(at)).await?;
         let end = Position { seq: 0, ordinal: end.end_ordinal, own: end.own };
         let now = shown(&set.conversation, &record, unread(end, position_of(record.read.as_ref())));
-        self.publish(core, now.clone(), caller.connection).await;
+        self.publish(core, now.clone(), Origin::of(caller).as_ref()).await;
         Ok(now)
     }
 }

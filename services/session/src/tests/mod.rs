@@ -14,7 +14,7 @@ use posthorn_errors::{Code, failure_of};
 use posthorn_presence::memory::MemoryPresence;
 use posthorn_proto::internal::{
     AuthenticateReply, AuthenticateRequest, ConnectReply, ConnectRequest, CreateTenantRequest, DisconnectRequest,
-    MintTokenRequest, Publication,
+    MintTokenRequest, Publication, publication::What,
 };
 use posthorn_rpc::{Link, Rpc, RpcConfig, SessionClient};
 use posthorn_storage::{StorageDeps, StorageService};
@@ -115,7 +115,17 @@ impl Place {
     }
 }
 
+/// The next one that is no heartbeat.
 async fn publication(from: &mut Box<dyn Subscription>) -> Publication {
+    loop {
+        let publication = any_publication(from).await;
+        if !matches!(publication.what, Some(What::Heartbeat(_))) {
+            return publication;
+        }
+    }
+}
+
+async fn any_publication(from: &mut Box<dyn Subscription>) -> Publication {
     match from.next().await {
         Some(Delivery::Message(bytes)) => Publication::decode(bytes).expect("a publication"),
         other => panic!("no publication: {other:?}"),

@@ -264,6 +264,21 @@ async fn a_cut_is_published_once_more_for_who_was_connecting() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cut_that_nobody_heard_shows_in_the_next_heartbeat() {
+    let place = Place::new().await;
+    revoke(&place, "", "").await;
+    let mut cuts = place.listen("gateways").await;
+    let begun = posthorn_clock::Instant::now();
+    let beat = any_publication(&mut cuts).await;
+    assert!(matches!(beat.what, Some(What::Heartbeat(_))), "{beat:?}");
+    assert_eq!(beat.number, 1);
+    assert!(begun.elapsed().as_millis() <= u128::from(SessionConfig::default().link_beat_ms));
+    place.tasks.stop();
+    let last = any_publication(&mut cuts).await;
+    assert!(matches!(last.what, Some(What::Heartbeat(beat)) if beat.interval_ms == 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resume_token_is_good_for_its_own_user_and_device_until_it_ends() {
     let place = Place::new().await;
     let connected = place.connect("ann", "g", 1).await;

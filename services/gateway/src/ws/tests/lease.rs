@@ -41,6 +41,19 @@ async fn connections_that_the_engine_lost_are_registered_again_and_read_from_the
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_watched_before_the_engine_lost_it_is_watched_again() {
+    let (gateway, script) = gateway(GatewayConfig::default());
+    let mut ada = Peer::connected(&gateway, "ada").await;
+    ada.send(r#"{"id":2,"watch_presence":{"users":["ben"]}}"#).await;
+    assert!(matches!(ada.event().await, Frame::PresenceWatched(_)));
+    script.watches.lock().clear();
+    *script.leases.lock() = vec![LeaseState::Lost];
+    assert!(matches!(ada.event().await, Frame::Resync(_)));
+    posthorn_clock::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(*script.watches.lock(), [["ben"]]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_gateway_without_connections_has_lost_none() {
     let (gateway, script) = gateway(GatewayConfig::default());
     *script.leases.lock() = vec![LeaseState::Lost; 3];

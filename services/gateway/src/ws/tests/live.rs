@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posthorn_proto::{
     client::{Kind, MemberMarks, TypingNow},
-    internal::{Envelope, NewEntries, Publication, Row, publication::What},
+    internal::{Envelope, Heartbeat, NewEntries, Publication, Row, publication::What},
 };
 
 use super::{scripted::gateway, *};
@@ -103,6 +103,70 @@ async fn a_hole_in_the_numbers_makes_everybody_resync() {
     }
     assert_eq!((seen, resyncs), (vec![1, 3], 1));
     assert!(matches!(bob.event().await, Frame::Resync(_)));
+}
+
+fn beat(number: u64) -> Publication {
+    let what = Some(What::Heartbeat(Heartbeat { interval_ms: 1_000, keeps: true }));
+    Publication { publisher: "routing".into(), number, what, ..Publication::default() }
+}
+
+async fn seqs(peer: &mut Peer, count: usize) -> Vec<u64> {
+    let mut seqs = Vec::new();
+    while seqs.len() < count {
+        match peer.event().await {
+            Frame::Entries(got) => seqs.extend(got.entries.iter().map(|entry| entry.seq)),
+            frame => panic!("{frame:?}"),
+        }
+    }
+    seqs
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_bus_drops_comes_all_the_same_also_the_last_before_a_silence() {
+    let (gateway, script) = gateway(GatewayConfig::default());
+    let mut ada = Peer::connected(&gateway, "ada").await;
+    script.publish_to_all(beat(0)).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    *script.kept.lock() = (1..=5).map(|number| entries(number, vec![1], 1)).collect();
+    for number in [1, 4] {
+        script.publish(entries(number, vec![1], 1)).await;
+    }
+    assert_eq!(seqs(&mut ada, 5).await, [1, 2, 3, 4, 5]);
+    let begun = Instant::now();
+    script.kept.lock().push(entries(6, vec![1], 1));
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    script.publish(beat(6)).await;
+    assert_eq!(seqs(&mut ada, 1).await, [6]);
+    assert!(ms_since(begun) < 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_bus_brings_nothing_instances_are_asked_at_a_steady_pace_and_no_longer() {
+    let (gateway, script) = gateway(GatewayConfig::default());
+    let mut ada = Peer::connected(&gateway, "ada").await;
+    script.publish_to_all(beat(0)).await;
+    tokio::time::sleep(Duration::from_millis(2_900)).await;
+    assert_eq!((*script.missed.lock(), gateway.ready().degraded.len()), (0, 0));
+    for number in 1..=20 {
+        let begun = Instant::now();
+        script.kept.lock().push(entries(number, vec![1], 1));
+        assert_eq!(seqs(&mut ada, 1).await, [number]);
+        assert!(ms_since(begun) < 1_500, "{}", ms_since(begun));
+    }
+    let asked = *script.missed.lock();
+    assert!((15..=30).contains(&asked), "{asked}");
+    let ready = gateway.ready();
+    assert!(ready.ready && ready.degraded == ["bus"], "{ready:?}");
+    // It is back, and brings once more what was asked for.
+    script.publish_to_all(beat(0)).await;
+    for number in 1..=21 {
+        script.publish(entries(number, vec![1], 1)).await;
+    }
+    assert_eq!(seqs(&mut ada, 1).await, [21]);
+    script.publish(beat(21)).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(*script.missed.lock(), asked);
+    assert!(gateway.ready().degraded.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

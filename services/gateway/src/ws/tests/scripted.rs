@@ -15,8 +15,8 @@ use posthorn_proto::{
     internal::{
         AppendReply, AppendRequest, AppendResult, AuthenticateReply, AuthenticateRequest, ConnectReply, ConnectRequest,
         DescribeReply, DescribeRequest, DisconnectReply, DisconnectRequest, LeaseReply, LeaseRequest, LeaseState,
-        PruneReply, PruneRequest, Publication, RegisterAgainReply, RegisterAgainRequest, WatchAllowedReply,
-        WatchAllowedRequest, WatchReply, WatchRequest, append_result,
+        Missed, MissedReply, MissedRequest, PruneReply, PruneRequest, Publication, RegisterAgainReply,
+        RegisterAgainRequest, WatchAllowedReply, WatchAllowedRequest, WatchReply, WatchRequest, append_result,
     },
 };
 use posthorn_rpc::{Link, Rpc, RpcConfig};
@@ -48,6 +48,10 @@ pub struct Script {
     pub leases: Mutex<Vec<LeaseState>>,
     pub registered: Mutex<Vec<u64>>,
     pub pruned: Mutex<Vec<PruneRequest>>,
+    /// What the routing instance has of its publications.
+    pub kept: Mutex<Vec<Publication>>,
+    /// Questions for it.
+    pub missed: Mutex<u64>,
     pub bus: Arc<TestBus>,
     seq: Mutex<u64>,
     gateway: Mutex<String>,
@@ -109,6 +113,19 @@ impl Script {
         Ok(ConnectReply { resume_token: format!("resume:{session}"), session })
     }
 
+    /// Of publisher `routing`.
+    fn missed(&self, request: &MissedRequest) -> MissedReply {
+        *self.missed.lock() += 1;
+        let has = request.heard.iter().find(|heard| heard.publisher == "routing").map_or(0, |heard| heard.own);
+        let kept = self.kept.lock();
+        let beyond = kept.iter().filter(|publication| publication.number > has);
+        let own = Missed {
+            last: kept.last().map_or(0, |publication| publication.number),
+            publications: beyond.map(|publication| publication.encode_to_vec().into()).collect(),
+        };
+        MissedReply { publisher: "routing".into(), own: Some(own), all: Some(Missed::default()) }
+    }
+
     fn watch_allowed(&self, request: WatchAllowedRequest) -> Result<WatchAllowedReply, Status> {
         self.asked.lock().push(request.users.clone());
         let unwatchable = self.unwatchable.lock().clone();
@@ -127,6 +144,7 @@ impl Script {
                 })
                 .await
             }
+            "Missed" => unary(request, async |r| Ok(self.missed(&r))).await,
             "WatchAllowed" => unary(request, async |r| self.watch_allowed(r)).await,
             "Watch" => {
                 unary(request, async |r: WatchRequest| {

@@ -1,0 +1,266 @@
+use prost::Message;
+
+use super::{Subject::*, *};
+
+const BEAT: u64 = 1_000;
+
+struct Bench {
+    links: Links,
+    now: Instant,
+}
+
+fn publication(publisher: &str, number: u64) -> Publication {
+    Publication { publisher: publisher.into(), number, ..Publication::default() }
+}
+
+/// What was lost, and the numbers that go on.
+fn seen(step: Step) -> (Vec<Lost>, Vec<u64>) {
+    (step.lost, step.ready.into_iter().map(|publication| publication.number).collect())
+}
+
+fn fine(numbers: &[u64]) -> (Vec<Lost>, Vec<u64>) {
+    (Vec::new(), numbers.into())
+}
+
+fn lost(numbers: &[u64]) -> (Vec<Lost>, Vec<u64>) {
+    (vec![Lost::Events], numbers.into())
+}
+
+fn reply(publisher: &str, numbers: &[u64], last: u64) -> MissedReply {
+    let publications = numbers.iter().map(|&number| publication(publisher, number).encode_to_vec().into()).collect();
+    let all = Some(Missed::default());
+    MissedReply { publisher: publisher.into(), own: Some(Missed { last, publications }), all }
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Instant::now();
+        let mut bench = Self { links: Links::new(8, now), now };
+        bench.later(60_000);
+        bench
+    }
+
+    /// One where `r1` beats and can be asked, and `s1` beats.
+    fn with_two() -> Self {
+        let mut bench = Self::new();
+        bench.beat(All, "r1", 0);
+        bench.beat(All, "s1", 0);
+        bench
+    }
+
+    fn later(&mut self, ms: u64) {
+        self.now += Duration::from_millis(ms);
+    }
+
+    fn take(&mut self, subject: Subject, publisher: &str, number: u64) -> (Vec<Lost>, Vec<u64>) {
+        seen(self.links.take(subject, publication(publisher, number), self.now))
+    }
+
+    fn beat_of(&mut self, subject: Subject, publisher: &str, number: u64, interval_ms: u64) -> (Vec<Lost>, Vec<u64>) {
+        let beat = Heartbeat { interval_ms, keeps: publisher.starts_with('r') };
+        seen(self.links.beat(subject, publisher.into(), number, beat, self.now))
+    }
+
+    fn beat(&mut self, subject: Subject, publisher: &str, number: u64) -> (Vec<Lost>, Vec<u64>) {
+        self.beat_of(subject, publisher, number, BEAT)
+    }
+
+    fn answer(&mut self, reply: MissedReply) -> (Vec<Lost>, Vec<u64>) {
+        seen(self.links.answer(reply, self.now).0)
+    }
+
+    fn conclude(&mut self, answered: &[&str], complete: bool) -> (Vec<Lost>, Vec<u64>) {
+        let answered: Vec<String> = answered.iter().map(|&name| name.to_owned()).collect();
+        seen(self.links.conclude(&answered, complete, self.now))
+    }
+
+    fn wanting(&self) -> bool {
+        self.links.wanting(self.now)
+    }
+
+    fn tick(&mut self) -> (Vec<Lost>, Vec<u64>) {
+        seen(self.links.tick(self.now))
+    }
+}
+
+#[test]
+fn a_hole_of_one_that_cannot_be_asked_is_a_loss_once() {
+    let mut bench = Bench::new();
+    for (number, expected) in
+        [(1, fine(&[1])), (2, fine(&[2])), (5, lost(&[5])), (6, fine(&[6])), (6, fine(&[])), (4, fine(&[]))]
+    {
+        assert_eq!(bench.take(Own, "x", number), expected, "{number}");
+    }
+    assert_eq!(bench.take(Own, "y", 2), lost(&[2]), "the first to one gateway is 1");
+    assert_eq!(bench.take(Own, "x", 0), fine(&[0]), "0 is not numbered");
+}
+
+#[test]
+fn what_goes_to_all_gateways_began_before_this_one_and_a_hole_in_it_may_be_a_cut() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.take(All, "x", 7), fine(&[7]));
+    assert_eq!(bench.take(All, "x", 9), (vec![Lost::Cuts], vec![9]));
+    let event = Publication { users: vec!["ann".into()], ..publication("y", 7) };
+    bench.links.take(All, event, bench.now);
+    assert_eq!(bench.take(All, "y", 9), lost(&[9]));
+}
+
+#[test]
+fn after_a_drop_that_was_told_any_number_is_the_next() {
+    let mut bench = Bench::new();
+    bench.take(Own, "x", 1);
+    assert_eq!(seen(bench.links.doubt(Own, bench.now)), lost(&[]));
+    assert_eq!(bench.take(Own, "x", 40), fine(&[40]));
+    assert_eq!(bench.take(Own, "x", 42), lost(&[42]));
+    assert_eq!(seen(Bench::new().links.doubt(All, bench.now)), (vec![Lost::Cuts], vec![]), "nobody can say");
+}
+
+#[test]
+fn the_last_publication_before_a_silence_is_missed_by_a_heartbeat_and_asked_for() {
+    let mut bench = Bench::with_two();
+    assert_eq!(bench.take(Own, "r1", 1), fine(&[1]));
+    assert!(!bench.wanting());
+    assert_eq!(bench.beat(Own, "r1", 2), fine(&[]));
+    assert!(bench.wanting());
+    let heard = bench.links.question();
+    assert!(heard.contains(&Heard { publisher: "r1".into(), own: 1, all: 0 }), "{heard:?}");
+    assert_eq!(bench.answer(reply("r1", &[2], 2)), fine(&[2]));
+    assert!(!bench.wanting());
+    assert_eq!(bench.take(Own, "r1", 2), fine(&[]), "the bus was only slow");
+    // Also where it was the first of all.
+    assert_eq!(bench.beat(Own, "r2", 1), fine(&[]));
+    assert_eq!(bench.answer(reply("r2", &[1], 1)), fine(&[1]));
+}
+
+#[test]
+fn what_is_behind_a_hole_waits_for_what_is_before() {
+    let mut bench = Bench::with_two();
+    assert_eq!([bench.take(Own, "r1", 3), bench.take(Own, "r1", 4)], [fine(&[]), fine(&[])]);
+    assert!(bench.links.behind());
+    assert_eq!(bench.answer(reply("r1", &[1, 2, 3], 5)), fine(&[1, 2, 3, 4]));
+    assert_eq!(bench.answer(reply("r1", &[5], 5)), fine(&[5]));
+    // Of one the instance has nothing left.
+    assert_eq!(bench.beat(Own, "r1", 9), fine(&[]));
+    assert_eq!(bench.answer(reply("r1", &[7, 8, 9], 9)), lost(&[7, 8, 9]));
+    assert_eq!(bench.beat(Own, "r1", 10), fine(&[]));
+    assert_eq!(bench.answer(reply("r1", &[], 10)), lost(&[]));
+    assert!(!bench.wanting());
+}
+
+#[test]
+fn who_does_not_answer_holds_nothing_back_and_what_is_held_is_bounded() {
+    let mut bench = Bench::with_two();
+    bench.take(Own, "r1", 2);
+    assert_eq!(bench.conclude(&[], false), lost(&[2]));
+    assert_eq!(bench.take(Own, "r1", 3), fine(&[3]));
+    let mut last = (Vec::new(), Vec::new());
+    for number in 5..=13 {
+        last = bench.take(Own, "r1", number);
+    }
+    assert_eq!(last, lost(&[5, 6, 7, 8, 9, 10, 11, 12, 13]));
+}
+
+#[test]
+fn a_silent_publisher_is_asked_until_it_beats_and_one_that_is_gone_is_a_loss_once() {
+    let mut bench = Bench::with_two();
+    bench.take(Own, "r1", 1);
+    bench.later(3 * BEAT);
+    assert!(!bench.wanting());
+    bench.later(1);
+    assert!(bench.wanting() && bench.links.silent(bench.now) == 1);
+    // The bus is away, the instance is not.
+    for number in 2..5 {
+        assert_eq!(bench.answer(reply("r1", &[number], number)), fine(&[number]));
+        assert_eq!(bench.conclude(&["r1"], true), fine(&[]));
+        assert!(bench.wanting());
+    }
+    assert_eq!(bench.conclude(&[], false), fine(&[]), "it may be there");
+    bench.beat(All, "r1", 0);
+    assert!(!bench.wanting());
+    bench.later(10 * BEAT);
+    assert!(bench.wanting());
+    assert_eq!(bench.conclude(&[], true), (vec![Lost::Events; 2], vec![]));
+    assert!(!bench.wanting() && bench.links.silent(bench.now) == 0);
+    // It was stopped, and goes on: nothing was missed.
+    assert_eq!(bench.beat(Own, "r1", 4), fine(&[]));
+    bench.beat(All, "r1", 0);
+    assert_eq!(bench.take(Own, "r1", 5), fine(&[5]));
+    assert!(!bench.wanting());
+}
+
+#[test]
+fn an_instance_that_began_while_the_bus_was_away_is_asked_for_as_well() {
+    let mut bench = Bench::with_two();
+    bench.later(4 * BEAT);
+    assert_eq!(bench.answer(reply("r2", &[1], 1)), fine(&[1]));
+    assert_eq!(bench.conclude(&["r2"], true).1, [0; 0], "r1 is gone");
+    bench.later(4 * BEAT);
+    assert!(bench.wanting(), "of r2 the bus brings nothing");
+    bench.beat(All, "r2", 0);
+    assert!(!bench.wanting());
+}
+
+#[test]
+fn who_says_that_it_ends_is_missed_by_nobody() {
+    let mut bench = Bench::with_two();
+    bench.take(Own, "r1", 1);
+    bench.beat_of(Own, "r1", 1, 0);
+    bench.beat_of(All, "r1", 0, 0);
+    bench.later(60_000);
+    assert!(!bench.wanting());
+    assert_eq!(seen(bench.links.doubt(Own, bench.now)), fine(&[]));
+    assert!(!bench.wanting());
+    bench.later(600_000);
+    bench.tick();
+    assert!(!bench.links.publishers.contains_key("r1"));
+}
+
+#[test]
+fn after_the_bus_was_away_each_publisher_is_asked_or_says_by_itself_what_was_lost() {
+    let mut bench = Bench::with_two();
+    bench.take(Own, "r1", 1);
+    bench.take(Own, "s1", 1);
+    for subject in BOTH {
+        assert_eq!(seen(bench.links.doubt(subject, bench.now)), fine(&[]));
+    }
+    assert!(bench.wanting());
+    assert_eq!(bench.answer(reply("r1", &[2, 3], 3)), fine(&[2, 3]));
+    assert!(!bench.wanting());
+    // Nothing was lost: nobody shows their token again for it.
+    bench.later(BEAT);
+    assert_eq!([bench.beat(All, "s1", 0), bench.beat(Own, "s1", 1)], [fine(&[]), fine(&[])]);
+    bench.later(10 * BEAT);
+    bench.beat(All, "s1", 0);
+    assert_eq!(bench.tick(), fine(&[]));
+    // A cut was.
+    bench.links.doubt(All, bench.now);
+    assert_eq!(bench.beat(All, "s1", 1), (vec![Lost::Cuts], vec![]));
+}
+
+#[test]
+fn a_link_that_is_idle_is_not_taken_for_one_that_lost_something_and_a_dead_publisher_is() {
+    for alive in [true, false] {
+        let mut bench = Bench::with_two();
+        bench.take(Own, "s1", 1);
+        bench.links.doubt(Own, bench.now);
+        for _ in 0..4 {
+            bench.later(BEAT);
+            if alive {
+                bench.beat(All, "s1", 0);
+            }
+        }
+        bench.answer(reply("r1", &[], 0));
+        assert_eq!(bench.tick(), if alive { fine(&[]) } else { lost(&[]) });
+    }
+    // One that died long before is not in doubt.
+    let mut bench = Bench::with_two();
+    for _ in 0..5 {
+        bench.later(BEAT);
+        bench.beat(All, "r1", 0);
+        assert_eq!(bench.tick(), fine(&[]));
+    }
+    bench.links.doubt(All, bench.now);
+    bench.answer(reply("r1", &[], 0));
+    bench.later(10 * BEAT);
+    assert_eq!(bench.tick(), fine(&[]));
+}

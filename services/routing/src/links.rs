@@ -1,0 +1,295 @@
+//! Links: what goes from this incarnation to one subject, in order, with ascending numbers. The last of it
+//! stays in memory, for gateways that the bus did not bring it; and at a steady interval a heartbeat says
+//! which number was the last, so that a loss shows also where nothing comes behind it.
+//!
+//! The link to all gateways beats for as long as the incarnation lives: they learn of it there, and notice
+//! when it falls silent. One to a single gateway beats until nothing went over it for `routing.link_idle_ms`.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use posthorn_bus::Bus;
+use posthorn_clock::{Instant, sleep_until, timeout};
+use posthorn_proto::internal::{Heartbeat, Missed, MissedReply, MissedRequest, Publication, publication::What};
+use posthorn_tasks::Tasks;
+use prost::Message;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{RoutingConfig, metrics::RoutingMetrics};
+
+#[cfg(test)]
+mod tests;
+
+/// Goes to every gateway.
+pub const ALL_GATEWAYS: &str = "gateways";
+/// Bytes of publications in one reply about one subject; the first goes out whatever its size.
+const MAX_REPLY_BYTES: usize = 1024 * 1024;
+/// Links of which the last number is known; beyond it, idle ones are forgotten.
+const MAX_REMEMBERED: usize = 4_096;
+/// For what waits when the incarnation ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+pub fn subject_of(gateway: &str) -> String {
+    format!("gateway.{gateway}")
+}
+
+/// The links of one incarnation. Cheap to clone.
+#[derive(Clone)]
+pub struct Links(Arc<Inner>);
+
+struct Inner {
+    bus: Arc<dyn Bus>,
+    publisher: String,
+    queue: usize,
+    beat: Duration,
+    idle: Duration,
+    replay_bytes: usize,
+    links: Mutex<Known>,
+    metrics: Arc<RoutingMetrics>,
+    tasks: Tasks,
+    fenced: CancellationToken,
+}
+
+#[derive(Default)]
+struct Known {
+    links: HashMap<String, Link>,
+    /// The greatest number of a link that was forgotten: no number of it is given twice.
+    floor: u64,
+}
+
+struct Link {
+    queue: mpsc::Sender<Publication>,
+    sent: Arc<Mutex<Sent>>,
+    /// Held by the task that publishes: the next one waits for it.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What went out, the last of it with its bytes.
+#[derive(Default)]
+struct Sent {
+    number: u64,
+    kept: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Links {
+    /// Begins to beat at once.
+    pub fn new(
+        config: &RoutingConfig,
+        bus: Arc<dyn Bus>,
+        publisher: String,
+        metrics: Arc<RoutingMetrics>,
+        tasks: Tasks,
+        fenced: CancellationToken,
+    ) -> Self {
+        let links = Self(Arc::new(Inner {
+            bus,
+            publisher,
+            queue: config.max_queued_publications,
+            beat: Duration::from_millis(config.link_beat_ms.max(1)),
+            idle: Duration::from_millis(config.link_idle_ms),
+            replay_bytes: config.max_replay_bytes,
+            links: Mutex::default(),
+            metrics,
+            tasks,
+            fenced,
+        }));
+        links.queue(ALL_GATEWAYS);
+        links
+    }
+
+    /// In the order of the calls, one after the other. Waits while the subject's queue is full.
+    pub async fn publish(&self, subject: &str, mut publication: Publication) {
+        publication.publisher.clone_from(&self.0.publisher);
+        while !self.0.tasks.stopping().is_cancelled() {
+            match self.queue(subject).send(publication).await {
+                Ok(()) => return,
+                // It became idle just now.
+                Err(unsent) => publication = unsent.0,
+            }
+        }
+        self.0.metrics.publications_dropped.inc();
+    }
+
+    /// What this incarnation published, or tried to, beyond what the gateway has.
+    pub fn missed(&self, request: &MissedRequest) -> MissedReply {
+        let heard = request.heard.iter().find(|heard| heard.publisher == self.0.publisher);
+        let (own, all) = heard.map_or((0, u64::MAX), |heard| (heard.own, heard.all));
+        let own = self.beyond(&subject_of(&request.gateway), own);
+        let all = self.beyond(ALL_GATEWAYS, all);
+        self.0.metrics.replayed.inc_by((own.publications.len() + all.publications.len()) as u64);
+        MissedReply { publisher: self.0.publisher.clone(), own: Some(own), all: Some(all) }
+    }
+
+    fn beyond(&self, subject: &str, number: u64) -> Missed {
+        let sent = self.0.links.lock().links.get(subject).map(|link| Arc::clone(&link.sent));
+        sent.map_or_else(Missed::default, |sent| sent.lock().beyond(number))
+    }
+
+    fn queue(&self, subject: &str) -> mpsc::Sender<Publication> {
+        let mut known = self.0.links.lock();
+        let before = known.links.get(subject);
+        if let Some(link) = before.filter(|link| !link.queue.is_closed()) {
+            return link.queue.clone();
+        }
+        let (queue, publications) = mpsc::channel(self.0.queue);
+        let (sent, turn) = match before {
+            Some(link) => (Arc::clone(&link.sent), Arc::clone(&link.turn)),
+            None => {
+                known.make_room();
+                let number = if subject == ALL_GATEWAYS { 0 } else { known.floor };
+                (Arc::new(Mutex::new(Sent { number, ..Sent::default() })), Arc::default())
+            }
+        };
+        let link = Link { queue: queue.clone(), sent: Arc::clone(&sent), turn: Arc::clone(&turn) };
+        known.links.insert(subject.to_owned(), link);
+        drop(known);
+        let task = Publishing { inner: Arc::clone(&self.0), subject: subject.to_owned(), publications, sent };
+        self.0.tasks.background("fanout", async move {
+            let _turn = turn.lock().await;
+            task.run().await;
+        });
+        queue
+    }
+}
+
+impl Known {
+    fn make_room(&mut self) {
+        if self.links.len() < MAX_REMEMBERED {
+            return;
+        }
+        let floor = &mut self.floor;
+        self.links.retain(|_, link| {
+            let idle = link.queue.is_closed();
+            if idle {
+                *floor = link.sent.lock().number.max(*floor);
+            }
+            !idle
+        });
+    }
+}
+
+impl Sent {
+    fn add(&mut self, message: Bytes, max_bytes: usize) {
+        self.bytes += message.len();
+        self.kept.push_back(message);
+        while self.bytes > max_bytes {
+            let Some(oldest) = self.kept.pop_front() else { break };
+            self.bytes -= oldest.len();
+        }
+    }
+
+    fn beyond(&self, number: u64) -> Missed {
+        let first = self.number - self.kept.len() as u64 + 1;
+        let passed = usize::try_from((number.saturating_add(1)).saturating_sub(first)).unwrap_or(usize::MAX);
+        let mut bytes = 0;
+        let fits = |message: &&Bytes| {
+            let fits = bytes == 0 || bytes + message.len() <= MAX_REPLY_BYTES;
+            bytes += message.len();
+            fits
+        };
+        Missed { last: self.number, publications: self.kept.iter().skip(passed).take_while(fits).cloned().collect() }
+    }
+
+    fn forget(&mut self) {
+        *self = Self { number: self.number, ..Self::default() };
+    }
+}
+
+/// One task a subject: the order on the bus is that of the numbers.
+struct Publishing {
+    inner: Arc<Inner>,
+    subject: String,
+    publications: mpsc::Receiver<Publication>,
+    sent: Arc<Mutex<Sent>>,
+}
+
+impl Publishing {
+    async fn run(mut self) {
+        let stopping = self.inner.tasks.stopping();
+        let (mut beat_at, mut used, mut works) = (Instant::now(), Instant::now(), true);
+        loop {
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return self.end().await,
+                publication = self.publications.recv() => match publication {
+                    Some(publication) => {
+                        used = Instant::now();
+                        self.send(publication, &mut works).await;
+                    }
+                    // Closed below, and empty.
+                    None => return self.sent.lock().forget(),
+                },
+                () = sleep_until(beat_at) => {
+                    beat_at = Instant::now() + self.inner.beat;
+                    let idle = self.subject != ALL_GATEWAYS && used.elapsed() >= self.inner.idle;
+                    self.beat(!idle).await;
+                    if idle {
+                        self.publications.close();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn send(&self, mut publication: Publication, works: &mut bool) {
+        let message = {
+            let mut sent = self.sent.lock();
+            sent.number += 1;
+            publication.number = sent.number;
+            let message = Bytes::from(publication.encode_to_vec());
+            sent.add(message.clone(), self.inner.replay_bytes);
+            message
+        };
+        let published = self.inner.bus.publish(&self.subject, message).await;
+        match &published {
+            Ok(()) => self.inner.metrics.publications.inc(),
+            Err(error) => {
+                // Once: while the bus is away it is every one of them.
+                if *works {
+                    tracing::warn!(%error, subject = self.subject, "publications fail, gateways have to ask for them");
+                }
+                self.inner.metrics.publications_dropped.inc()
+            }
+        };
+        *works = published.is_ok();
+    }
+
+    /// `more`: another one follows.
+    async fn beat(&self, more: bool) {
+        let interval_ms = if more { u64::try_from(self.inner.beat.as_millis()).unwrap_or(u64::MAX) } else { 0 };
+        let publication = Publication {
+            publisher: self.inner.publisher.clone(),
+            number: self.sent.lock().number,
+            what: Some(What::Heartbeat(Heartbeat { interval_ms, keeps: true })),
+            ..Publication::default()
+        };
+        // Where it is lost, the next one comes; where none comes, gateways ask.
+        let _ = self.inner.bus.publish(&self.subject, Bytes::from(publication.encode_to_vec())).await;
+    }
+
+    /// What waits still goes out; then gateways are told that nobody has to wait for more.
+    async fn end(&mut self) {
+        self.publications.close();
+        let mut works = true;
+        let rest = async {
+            while let Some(publication) = self.publications.recv().await {
+                self.send(publication, &mut works).await;
+            }
+            // Owners of one that was fenced end after this, and may have something left to publish: gateways
+            // hear nothing more of it, and read from the log.
+            if !self.inner.fenced.is_cancelled() {
+                self.beat(false).await;
+            }
+        };
+        if timeout(LAST_WORDS, rest).await.is_err() {
+            tracing::warn!(subject = self.subject, "what waited for the bus was not published");
+        }
+    }
+}
