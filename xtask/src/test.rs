@@ -72,8 +72,18 @@ fn tests(root: &Path, report: &mut Report, name: &str, limit: Duration, command:
 /// Scenarios and faults, told to processes on real engines.
 fn cluster(root: &Path, report: &mut Report, environment: &[(&str, &str)]) -> Result<()> {
     let mut command = cargo(root, "test");
-    command.args(["--workspace", "--test", "all", "--test", "faults", "--no-fail-fast", "--", "--nocapture", APART]);
-    command.envs(environment.iter().copied());
+    command.args([
+        "--workspace",
+        "--test",
+        "all",
+        "--test",
+        "faults",
+        "--no-fail-fast",
+        "--",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
+    command.arg(APART).envs(environment.iter().copied());
     let step = Step { name: "on a cluster", limit: CLUSTER_LIMIT, echo: is_fault, sweep: true };
     let outcome = step.run(root, &mut command)?;
     let (passed, failed) = counts(&outcome.lines);

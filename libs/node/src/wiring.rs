@@ -257,6 +257,13 @@ impl Wiring<'_> {
         let store = self.node.engines.store.clone().ok_or(StartError::Engine { role: "storage", engine: "store" })?;
         let feed = self.node.engines.feed_sink.clone();
         let service = StorageService::new(StorageDeps { store, feed });
+        let (following, stopping) = (Arc::clone(&service), tasks.stopping());
+        tasks.background("feed losses", async move {
+            tokio::select! {
+                () = following.follow_losses() => {}
+                () = stopping.cancelled() => {}
+            }
+        });
         self.link("storage", posthorn_storage::grpc::routes(service), &tasks).await
     }
 
