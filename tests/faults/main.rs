@@ -99,7 +99,8 @@ async fn nothing_acknowledged_is_lost_while_parts_fail_on_a_cluster() -> Result<
         return Ok(());
     }
     let cases = chosen()?;
-    let mut cluster = Deployment::start(&[]).await?;
+    // Presence is looked at after each fault: nobody waits for the usual grace.
+    let mut cluster = Deployment::start(&["--set", "session.presence_grace_ms=2000"]).await?;
     let mut failed = Vec::new();
     for case in cases {
         let begun = Instant::now();

@@ -323,3 +323,25 @@ async fn who_is_fenced_finds_out_and_goes_on_under_another_name() {
     });
     fleet.await.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_fenced_while_it_has_nothing_to_do_finds_out_and_no_shard_is_left() {
+    let mut fleet = Fleet::start().await;
+    fleet.join("one").await;
+    fleet.join("two").await;
+    fleet.balanced().await;
+    let owners = async || -> BTreeMap<String, posthorn_store::InstanceId> {
+        let rows = fleet.store.shards().await.expect("lists");
+        rows.into_iter().filter_map(|row| row.owner.map(|(instance, address)| (address, instance))).collect()
+    };
+    let gone = owners().await[&fleet.addresses["one"]].clone();
+    fleet.store.fence(&gone).await.expect("fenced");
+    let replaced = async {
+        while owners().await.values().any(|owner| *owner == gone) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, replaced).await.expect("nobody is owned by who is fenced");
+    fleet.balanced().await;
+    fleet.stop().await;
+}

@@ -24,6 +24,8 @@ pub struct GatewayConfig {
     pub max_watched_users: usize,
     /// Connections at once for which is asked anew whom they may watch; more wait, each once.
     pub max_presence_checks: usize,
+    /// Conversations of which is remembered up to where they were told.
+    pub max_told_conversations: usize,
     /// Time for `connect` after the handshake.
     pub connect_timeout_ms: u64,
     pub ping_interval_ms: u64,
@@ -92,6 +94,7 @@ impl Default for GatewayConfig {
             max_queue_bytes: 1024 * 1024,
             max_watched_users: 1_000,
             max_presence_checks: 16,
+            max_told_conversations: 100_000,
             connect_timeout_ms: 10_000,
             ping_interval_ms: 25_000,
             ping_timeout_ms: 10_000,

@@ -19,6 +19,7 @@ use crate::{
     live::{
         Registry,
         subscriber::{Subject, follow},
+        told::Told,
     },
     metrics::EdgeMetrics,
     presence::{self, Line},
@@ -44,6 +45,8 @@ pub struct Gateway {
     /// This incarnation: the subject of its publications is `gateway.<incarnation>`.
     pub(crate) incarnation: String,
     pub(crate) registry: Registry,
+    /// Up to where conversations were told to connections.
+    pub(crate) told: Mutex<Told>,
     pub(crate) admission: Admission,
     /// Connections for which is to be asked whom they may watch.
     pub(crate) line: Line,
@@ -76,6 +79,7 @@ impl Gateway {
         let gateway = Arc::new(Self {
             incarnation,
             registry: Registry::default(),
+            told: Mutex::new(Told::new(deps.config.max_told_conversations)),
             admission: Admission::new(&deps.config),
             line: Line::new(metrics.presence_checks_waiting.clone()),
             metrics,

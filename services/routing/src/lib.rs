@@ -2,6 +2,7 @@
 //! own state. Instances share the shards among them; one that is alone owns them all, by the same protocol.
 
 mod appends;
+mod beats;
 mod checker;
 mod claims;
 pub mod config;

@@ -1,28 +1,24 @@
-//! Keeps an incarnation's part of the shards: beats, watches the others, fences who is silent, claims
-//! what it should own, and hands over what others should.
+//! Keeps an incarnation's part of the shards: fences who is silent, claims what it should own, and hands
+//! over what others should.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use posthorn_bus::Nudges;
-use posthorn_clock::{Instant, sleep, timeout};
-use posthorn_core::{
-    SHARDS, Shard,
-    placement::wanted,
-    suspicion::{Cap, Watch},
-};
+use posthorn_clock::{Instant, timeout};
+use posthorn_core::{SHARDS, Shard, placement::wanted, suspicion::Cap};
 use posthorn_errors::Failure;
-use posthorn_proto::internal::{
-    Beat, BeatRequest, BeatsRequest, FenceRequest, ForgetBeatRequest, ShardRow, ShardsRequest,
-};
+use posthorn_proto::internal::{Beat, FenceRequest, ForgetBeatRequest, ShardRow, ShardsRequest};
 use posthorn_rpc::{NUDGE_SUBJECT, call};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    beats::{Beats, Seen},
     claims::{claim, hand_over, settle_inherited},
     service::Core,
 };
@@ -31,16 +27,13 @@ use crate::{
 const CLAIM_AT_ONCE: usize = 128;
 /// Shards that are handed over at a time: the rest is served meanwhile.
 const MOVE_AT_ONCE: usize = 32;
+/// How long one that leaves waits for its beat to say so.
+const LEAVE_SAID: Duration = Duration::from_secs(2);
 
 pub struct Steward {
     core: Arc<Core>,
     nudges: Nudges,
-    watch: Watch,
     cap: Cap,
-    beat: Duration,
-    count: u64,
-    /// The last look that went through.
-    looked: Option<Instant>,
     started: Instant,
     /// When the shards are read again without a reason.
     next_read: Instant,
@@ -50,23 +43,11 @@ pub struct Steward {
     fenced: BTreeSet<String>,
 }
 
-/// What the store says.
-struct Seen {
-    beats: BTreeMap<String, Beat>,
-    silent: BTreeSet<String>,
-}
-
 impl Steward {
     pub fn new(core: Arc<Core>, nudges: Nudges) -> Self {
-        let config = &core.config;
-        let beat = Duration::from_millis(config.beat_ms);
         let now = Instant::now();
         Self {
-            watch: Watch::new(Duration::from_millis(config.suspect_ms), beat),
-            cap: Cap::per_minute(config.max_fences_per_min),
-            beat,
-            count: 0,
-            looked: None,
+            cap: Cap::per_minute(core.config.max_fences_per_min),
             started: now,
             next_read: now,
             known: BTreeSet::new(),
@@ -76,67 +57,49 @@ impl Steward {
         }
     }
 
-    /// Until this incarnation is fenced, or `leaving` is cancelled and everything was handed over.
+    /// Until this incarnation is fenced, or `leaving` is cancelled and everything was handed over. Beats go
+    /// on beside the rest: to claim a dead owner's shards may take longer than one may be silent.
     pub async fn run(mut self, leaving: CancellationToken) {
-        while !leaving.is_cancelled() {
-            if let Err(failure) = self.look(false).await {
-                tracing::warn!(%failure, "the state of the shards cannot be read or changed");
-            }
-            let pause = self.beat / 2 + Duration::from_millis(self.core.clock.below(self.core.config.beat_ms.max(1)));
-            tokio::select! {
-                nudged = timeout(pause, self.nudges.next()) => {
-                    if nudged.is_ok() {
-                        self.next_read = Instant::now();
-                    }
-                }
-                () = leaving.cancelled() => {}
-            }
+        let (told, seen) = watch::channel(None);
+        let beats = Beats::new(Arc::clone(&self.core)).run(&told, &leaving);
+        let rest = async {
+            self.keep(seen.clone(), &leaving).await;
+            self.leave(seen).await;
+        };
+        tokio::select! {
+            () = beats => {}
+            () = rest => {}
         }
-        self.leave().await;
+        self.farewell().await;
     }
 
-    async fn look(&mut self, leaving: bool) -> Result<(), Failure> {
-        let now = Instant::now();
-        let Some(seen) = self.beat_and_watch(leaving, now).await? else { return Ok(()) };
-        let alive: BTreeSet<String> = seen
-            .beats
-            .iter()
-            .filter(|(name, beat)| !beat.leaving && !seen.silent.contains(*name))
-            .map(|(name, _)| name.clone())
-            .collect();
-        if alive != self.known || now >= self.next_read || !seen.silent.is_empty() {
-            self.tend(&seen, &alive).await?;
+    async fn keep(&mut self, mut seen: watch::Receiver<Option<Seen>>, leaving: &CancellationToken) {
+        while !leaving.is_cancelled() {
+            tokio::select! {
+                looked = seen.changed() => if looked.is_err() { return },
+                () = self.nudges.next() => self.next_read = Instant::now(),
+                () = leaving.cancelled() => return,
+            }
+            // What was last seen may be old by now: a beat that fails leaves it as it is.
+            let Some(last) = seen.borrow_and_update().clone() else { continue };
+            if let Err(failure) = self.look(&last).await {
+                tracing::warn!(%failure, "the state of the shards cannot be read or changed");
+            }
+        }
+    }
+
+    async fn look(&mut self, seen: &Seen) -> Result<(), Failure> {
+        // Whoever was fenced is dead for good, also where it still beats.
+        let lives = |(name, beat): &(&String, &Beat)| {
+            !beat.leaving && !seen.silent.contains(*name) && !self.fenced.contains(*name)
+        };
+        let alive: BTreeSet<String> = seen.beats.iter().filter(lives).map(|(name, _)| name.clone()).collect();
+        if alive != self.known || Instant::now() >= self.next_read || !seen.silent.is_empty() {
+            self.tend(seen, &alive).await?;
             self.known = alive;
             self.next_read = Instant::now() + Duration::from_millis(self.core.config.shards_ms);
         }
         Ok(())
-    }
-
-    /// The own beat first: silence of others counts only while it goes through.
-    async fn beat_and_watch(&mut self, leaving: bool, now: Instant) -> Result<Option<Seen>, Failure> {
-        let core = &self.core;
-        self.count += 1;
-        let (instance, address) = (core.ownership.instance.clone(), core.address.clone());
-        let beat = Beat { instance, address, count: self.count, leaving };
-        let mut storage = core.storage.clone();
-        let went = async {
-            call(storage.beat(BeatRequest { beat: Some(beat) })).await?;
-            call(storage.beats(BeatsRequest {})).await
-        };
-        let beats = match went.await {
-            Ok(reply) => reply.beats,
-            Err(failure) => {
-                self.looked = None;
-                return Err(failure);
-            }
-        };
-        let beats: BTreeMap<String, Beat> = beats.into_iter().map(|beat| (beat.instance.clone(), beat)).collect();
-        let passed = self.looked.map(|last| now.saturating_duration_since(last));
-        self.looked = Some(now);
-        let Some(passed) = passed else { return Ok(None) };
-        let others = beats.iter().filter(|(name, _)| **name != self.core.ownership.instance);
-        let silent = self.watch.look(passed, others.map(|(name, beat)| (name.as_str(), beat.count)));
-        Ok(Some(Seen { beats, silent: silent.into_iter().collect() }))
     }
 
     /// Reads the shards and does what is to be done about them.
@@ -243,22 +206,25 @@ impl Steward {
     }
 
     /// Hands everything over, so that nobody has to suspect this instance.
-    async fn leave(&mut self) {
+    async fn leave(&mut self, mut seen: watch::Receiver<Option<Seen>>) {
         tracing::info!(shards = self.core.ownership.held().len(), "leaving: all shards are handed over");
+        // Others take nothing for one who leaves: without it a shard could come back at once.
+        let said = seen.wait_for(|seen| seen.as_ref().is_some_and(|seen| seen.leaving));
+        if timeout(LEAVE_SAID, said).await.is_err() {
+            tracing::warn!("the others could not be told yet that this instance leaves");
+        }
         loop {
-            // Also so that nobody suspects it meanwhile.
-            if let Err(failure) = self.beat_and_watch(true, Instant::now()).await {
-                tracing::warn!(%failure, "the others could not be told that this instance leaves");
-                sleep(self.beat).await;
-            }
             let held = self.core.ownership.held();
             let Some(chunk) = held.chunks(MOVE_AT_ONCE).next() else { break };
             hand_over(&self.core, chunk).await;
             self.nudge().await;
         }
+    }
+
+    /// After the last beat. Nobody depends on this incarnation from here on; others fence it where this fails.
+    async fn farewell(self) {
         let instance = self.core.ownership.instance.clone();
         let mut storage = self.core.storage.clone();
-        // Nobody depends on it from here on; others fence it where this fails.
         if call(storage.fence(FenceRequest { instance: instance.clone() })).await.is_ok() {
             let _ = call(storage.forget_beat(ForgetBeatRequest { instance })).await;
         }

@@ -15,6 +15,10 @@ pub(super) const ROWS: &[Row] = &[
         "edge.max_queue_bytes",
         "Bytes queued for one connection; beyond it the queue is dropped and the client told to resync, or the connection ends (`slow_consumer`).",
     ),
+    Row::new(
+        "edge.max_told_conversations",
+        "Conversations of which is remembered up to where they were told, so that what a new owner publishes again reaches nobody twice.",
+    ),
     Row::new("edge.max_watched_users", "Users whose presence one connection may watch (`too_many_watched`)."),
     Row::new(
         "edge.max_presence_checks",

@@ -4,6 +4,7 @@ pub(crate) mod event;
 pub(crate) mod outbox;
 pub(crate) mod registry;
 pub(crate) mod subscriber;
+pub(crate) mod told;
 pub(crate) mod watching;
 
 pub(crate) use event::Event;

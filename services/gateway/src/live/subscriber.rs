@@ -176,7 +176,11 @@ pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
     let sampled = trace.is_some_and(TraceContext::sampled);
     let (mut departed, mut about) = (Vec::new(), None);
     let event = match what {
-        Some(What::Entries(new)) => entries_event(new, &mut departed),
+        Some(What::Entries(mut new)) => {
+            let repeated = gateway.told.lock().first(&tenant, &mut new);
+            gateway.metrics.repeated.inc_by(repeated as u64);
+            if new.rows.is_empty() { None } else { entries_event(new, &mut departed) }
+        }
         Some(What::Marks(marks)) => Some(Event::new(Frame::Marks(marks), 0)),
         Some(What::Typing(typing)) => Some(Event::new(Frame::Typing(typing), 0)),
         Some(What::Presence(presence)) => {
