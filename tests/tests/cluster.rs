@@ -57,11 +57,16 @@ async fn one_of_each_may_die_and_the_end_leaves_no_process_on_a_cluster() -> Res
         return Ok(());
     }
     let mut cluster = Deployment::start(&[]).await?;
+    let told = Box::pin(faults_and_the_end(&mut cluster)).await;
+    told.with_context(|| format!("logs and data are in {}", cluster.keep().display()))
+}
+
+async fn faults_and_the_end(cluster: &mut Deployment) -> Result<()> {
     for name in SERVICES.iter().chain(&ENGINES) {
         ensure!(cluster.pids(name).len() == if SERVICES.contains(name) { 2 } else { 1 }, "{:?}", cluster.running);
     }
     ensure!(cluster.change("up", &[]).await.is_err_and(|error| error.to_string().contains("already")));
-    let (ann, mut ben) = (person(&cluster, "ann").await?, person(&cluster, "ben").await?);
+    let (ann, mut ben) = (person(cluster, "ann").await?, person(cluster, "ben").await?);
     say(&ann, &mut ben, "ben", "all of them").await?;
 
     for service in SERVICES {
@@ -86,7 +91,7 @@ async fn one_of_each_may_die_and_the_end_leaves_no_process_on_a_cluster() -> Res
     ensure!(status["ready"] == true, "{status}");
     say(&ann, &mut ben, "ben", "all of them again").await?;
     // New connections find their way, too.
-    let cyd = person(&cluster, "cyd").await?;
+    let cyd = person(cluster, "cyd").await?;
     say(&cyd, &mut ben, "ben", "hello").await?;
 
     for person in [ann, ben, cyd] {
