@@ -102,7 +102,8 @@ async fn presence(cluster: &Deployment) -> Result<()> {
     for user in ["watcher", "watched"] {
         backend.create_user(user, user).await?;
     }
-    backend.create_conversation("watching", "Watching", &["watcher", "watched"]).await?;
+    let place = Clock::system().uuid_v4().to_string();
+    backend.create_conversation(&place, "Watching", &["watcher", "watched"]).await?;
     let (watcher, mut events) = client(cluster, &backend, "watcher", &tasks).await?;
     watcher.watch_presence(WatchPresence { users: vec!["watched".to_owned()] }).await?;
     let (watched, mut quiet) = client(cluster, &backend, "watched", &tasks).await?;

@@ -1,13 +1,9 @@
 //! A replay that runs while something fails, and what its checker finds.
 
 use std::{
-    fs,
-    path::Path,
+    fs::{self, File},
+    path::{Path, PathBuf},
     process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
     time::Duration,
 };
 
@@ -15,11 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use posthorn_clock::{Instant, sleep, timeout};
 use posthorn_testkit::{Deployment, Server};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
-    process::{Child, Command},
-    task::JoinHandle,
-};
+use tokio::process::{Child, Command};
 
 /// Until people talk.
 const BEGIN: Duration = Duration::from_secs(120);
@@ -32,9 +24,8 @@ const NICKS: [&str; 8] = ["ada", "ben", "cyd", "dee", "eve", "fay", "gus", "hal"
 
 pub struct Run {
     child: Child,
-    acked: Arc<AtomicU64>,
-    output: JoinHandle<String>,
-    errors: JoinHandle<String>,
+    output: PathBuf,
+    errors: PathBuf,
     begun: Instant,
 }
 
@@ -45,27 +36,10 @@ pub async fn replay(cluster: &Deployment, seconds: u32) -> Result<Run> {
     let mut command = Command::new(Server::binary()?);
     command.args(["replay", "--json", "--progress", "--speed", &SPEED.to_string()]);
     command.args(["--url", &cluster.running.ws, "--admin-key", &cluster.running.admin_key]).arg(&file);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().context("cannot start the replay")?;
-    let (mut out, err) = (child.stdout.take().context("no output")?, child.stderr.take().context("no errors")?);
-    let acked = Arc::new(AtomicU64::new(0));
-    let seen = Arc::clone(&acked);
-    let output = tokio::spawn(async move {
-        let mut text = String::new();
-        let _ = out.read_to_string(&mut text).await;
-        text
-    });
-    let errors = tokio::spawn(async move {
-        let (mut lines, mut rest) = (BufReader::new(err).lines(), String::new());
-        while let Ok(Some(line)) = lines.next_line().await {
-            match serde_json::from_str::<Value>(&line).ok().and_then(|value| value["acked"].as_u64()) {
-                Some(acked) => seen.store(acked, Relaxed),
-                None => rest.push_str(&format!("{line}\n")),
-            }
-        }
-        rest
-    });
-    Ok(Run { child, acked, output, errors, begun: Instant::now() })
+    let (output, errors) = (cluster.dir().join("replay.out"), cluster.dir().join("replay.err"));
+    command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(File::create(&errors)?).kill_on_drop(true);
+    let child = command.spawn().context("cannot start the replay")?;
+    Ok(Run { child, output, errors, begun: Instant::now() })
 }
 
 fn write_talk(file: &Path, lines: u32) -> Result<()> {
@@ -85,14 +59,21 @@ fn write_talk(file: &Path, lines: u32) -> Result<()> {
 impl Run {
     /// Until so many messages are acknowledged.
     pub async fn acked(&mut self, messages: u64) -> Result<()> {
-        while self.acked.load(Relaxed) < messages {
+        while self.progress()? < messages {
             if let Some(status) = self.child.try_wait()? {
-                bail!("the replay ended with {status}: {}", (&mut self.errors).await?);
+                bail!("the replay ended with {status}: {}", fs::read_to_string(&self.errors)?);
             }
             ensure!(self.begun.elapsed() < BEGIN, "nobody can say anything");
             sleep(POLL).await;
         }
         Ok(())
+    }
+
+    /// The last number of its lines of progress.
+    fn progress(&self) -> Result<u64> {
+        let text = fs::read_to_string(&self.errors)?;
+        let acked = |line: &str| serde_json::from_str::<Value>(line).ok()?["acked"].as_u64();
+        Ok(text.lines().rev().find_map(acked).unwrap_or(0))
     }
 
     /// When it ended before somebody had stopped listening.
@@ -105,9 +86,8 @@ impl Run {
 
     pub async fn result(mut self) -> Result<Outcome> {
         let waited = timeout(REPLAY.saturating_sub(self.begun.elapsed()), self.child.wait()).await;
-        let acked = self.acked.load(Relaxed);
-        let status = waited.with_context(|| format!("the replay hangs at {acked} messages"))??;
-        let (output, errors) = (self.output.await?, self.errors.await?);
+        let status = waited.with_context(|| format!("the replay hangs: {:?} messages", self.progress()))??;
+        let (output, errors) = (fs::read_to_string(&self.output)?, fs::read_to_string(&self.errors)?);
         let line = output.lines().last().with_context(|| format!("the replay says nothing: {status}\n{errors}"))?;
         let result = serde_json::from_str(line).with_context(|| format!("{line:?} is no JSON\n{errors}"))?;
         Ok(Outcome { result, succeeded: status.success() })

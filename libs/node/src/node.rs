@@ -70,7 +70,7 @@ impl Node {
         let addr = parts.listener.local_addr().map_err(StartError::Listener)?;
         let rpc = Rpc::new(config.rpc.clone(), &parts.metrics, parts.clock.clone());
         let grpc = parts.grpc.take();
-        let wired = wire(&config, &parts, &rpc, grpc).await?;
+        let wired = Box::pin(wire(&config, &parts, &rpc, grpc)).await?;
         let router = match &wired.local.gateway {
             Some(gateway) => {
                 let (session, embedded) = (wired.clients.session.clone(), parts.engines.embedded.clone());

@@ -73,7 +73,7 @@ pub struct Cluster {
 impl Cluster {
     /// On the embedded store, with the defaults.
     pub async fn start(topology: Topology) -> Result<Self> {
-        Self::start_with(ClusterOptions::new(topology)).await
+        Box::pin(Self::start_with(ClusterOptions::new(topology))).await
     }
 
     pub async fn start_with(mut options: ClusterOptions) -> Result<Self> {
@@ -112,7 +112,7 @@ impl Cluster {
             engines,
             pages: axum::Router::new(),
         };
-        let node = Some(Node::start(config.clone(), parts).await?);
+        let node = Some(Box::pin(Node::start(config.clone(), parts)).await?);
         let addr = processes.running.http.trim_start_matches("http://").parse()?;
         let (folder, processes) = (tempfile::tempdir().context("no temporary directory")?, Some(processes));
         Ok(Self { options, clock, metrics, node, addr, memory: None, processes, _folder: folder })
@@ -151,7 +151,7 @@ impl Cluster {
             engines,
             pages: axum::Router::new(),
         };
-        self.node = Some(Node::start(self.options.config.clone(), parts).await?);
+        self.node = Some(Box::pin(Node::start(self.options.config.clone(), parts)).await?);
         Ok(())
     }
 

@@ -33,7 +33,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn two_people_talk_and_the_log_outlives_a_restart() -> anyhow::Result<()> {
         for topology in TOPOLOGIES {
-            let mut cluster = Cluster::start(topology).await?;
+            let mut cluster = Box::pin(Cluster::start(topology)).await?;
             let tenant = cluster.tenant("acme").await?;
             let (ann, mut ben) = (tenant.connect("ann", "phone").await?, tenant.connect("ben", "phone").await?);
             let outgoing = Outgoing { to: "ben".to_owned(), ..Outgoing::text("", "hello") };

@@ -89,14 +89,14 @@ async fn check(gateway: &Gateway, id: u64) {
 
 /// Asks until nobody is in doubt; tells what was held, and the session service what is left.
 async fn settle(gateway: &Gateway, connection: &Connection) -> Result<(), Failure> {
-    if ask(gateway, connection).await? {
-        if let Err(failure) = watch(gateway, connection, true).await {
-            if connection.watching.is_forgotten() {
-                return Err(failure);
-            }
-            // What it goes on to publish is dropped here: that it could not be told does no harm.
-            tracing::debug!(connection = connection.id, %failure, "the session service was not told whom to watch");
+    if ask(gateway, connection).await?
+        && let Err(failure) = watch(gateway, connection, true).await
+    {
+        if connection.watching.is_forgotten() {
+            return Err(failure);
         }
+        // What it goes on to publish is dropped here: that it could not be told does no harm.
+        tracing::debug!(connection = connection.id, %failure, "the session service was not told whom to watch");
     }
     Ok(())
 }

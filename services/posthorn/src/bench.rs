@@ -65,7 +65,7 @@ struct Benched {
 pub async fn run(args: BenchArgs) -> Result<ExitCode> {
     let each = Duration::from_secs(args.seconds.max(1));
     let dir = args.dir.join(format!("posthorn-bench-{}", Clock::system().uuid_v4().simple()));
-    let benched = measure(&dir, &args.in_flight, each).await;
+    let benched = Box::pin(measure(&dir, &args.in_flight, each)).await;
     // Whatever came of it, nothing is left behind.
     let removed = std::fs::remove_dir_all(&dir);
     let benched = benched?;

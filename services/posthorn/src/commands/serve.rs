@@ -55,7 +55,7 @@ async fn start(config: NodeConfig, roles: Roles, listener: TcpListener) -> Resul
     let (metrics, clock, reason) = (Metrics::default(), Clock::system(), Reason::default());
     let (listener, meanwhile) = twice(listener)?;
     let (listen, shown) = (config.listen.clone(), metrics.clone());
-    let work = async {
+    let work = Box::pin(async {
         let engines = posthorn_node::open(&config, roles, &clock, &metrics, &reason).await?;
         reason.set("waiting for the other services".to_owned());
         let parts = NodeParts {
@@ -68,8 +68,8 @@ async fn start(config: NodeConfig, roles: Roles, listener: TcpListener) -> Resul
             engines,
             pages: Router::new(),
         };
-        Node::start(config, parts).await
-    };
+        Box::pin(Node::start(config, parts)).await
+    });
     Ok(while_waiting(listen, Box::new(meanwhile), shown, reason.clone(), work).await?)
 }
 

@@ -96,7 +96,7 @@ pub async fn start(config: NodeConfig, listener: TcpListener, pages: Router) -> 
         engines,
         pages,
     };
-    Ok(Node::start(config, parts).await?)
+    Ok(Box::pin(Node::start(config, parts)).await?)
 }
 
 /// As a deployment, but that nobody waits for a load balancer to notice a stop, nor long for clients.
