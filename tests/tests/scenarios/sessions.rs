@@ -120,6 +120,8 @@ async fn the_client_goes_on_watching_after_a_reconnect(cluster: &Cluster) -> Res
     let mut ann = tenant.connect("ann", "phone").await?;
     let mut ben = Raw::join(&tenant, "ben", "phone", Format::Json).await?;
     ask!(ben, Send { to: "ann".into(), ..text_of("hello") } => Sent);
+    // That they share a conversation is told before its entries are.
+    ann.until(|event| matches!(event, Event::Entries { .. } | Event::Conversation(_)).then_some(())).await?;
     let users = vec!["ben".into()];
     let watched = ann.client.watch_presence(posthorn_client::proto::WatchPresence { users }).await?;
     ensure!(watched.now.len() == 1 && watched.now[0].status() == Status::Online, "{watched:?}");
