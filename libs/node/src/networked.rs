@@ -57,7 +57,7 @@ pub async fn open(
         }
     };
     let engines = match config.engines.store {
-        StoreEngine::Embedded if roles.has(Role::Storage) => Engines::embedded(config, metrics).await?,
+        StoreEngine::Embedded if roles.has(Role::Storage) => Engines::on_disk(config, metrics).await?,
         StoreEngine::Embedded => Engines::none(),
         StoreEngine::Cql => {
             let store: Option<Arc<dyn Store>> = match roles.has(Role::Storage) {
@@ -97,4 +97,25 @@ async fn database(
 
 fn unusable(engine: &'static str, why: &dyn std::fmt::Display) -> StartError {
     StartError::Unusable { engine, why: why.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_metric_is_registered_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = NodeConfig::default();
+        config.store.data_dir = folder.path().join("data");
+        let metrics = Metrics::default();
+        let opened = open(&config, Roles::ALL, &Clock::system(), &metrics, &Reason::default()).await;
+        opened.expect("opens").close().await;
+        let text = metrics.encode();
+        let mut types: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+        let all = types.len();
+        types.sort_unstable();
+        types.dedup();
+        assert!(all > 0 && types.len() == all, "{text}");
+    }
 }

@@ -58,12 +58,17 @@ pub struct Engines {
 impl Engines {
     /// Everything on this machine: the log in `store.data_dir`, the rest in memory.
     pub async fn embedded(config: &NodeConfig, metrics: &Metrics) -> Result<Self, StartError> {
+        let bus = MemoryBus::counted(BusMetrics::new(metrics));
+        Ok(Self { bus, ..Self::on_disk(config, metrics).await? })
+    }
+
+    /// As [`Engines::embedded`], for whoever brings the bus.
+    pub(crate) async fn on_disk(config: &NodeConfig, metrics: &Metrics) -> Result<Self, StartError> {
         let (config, metrics) = (config.store.clone(), metrics.clone());
-        let bus = MemoryBus::counted(BusMetrics::new(&metrics));
         // Reads the journal of the last run: seconds, perhaps.
         let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(config, &metrics)).await;
         let store = opened.map_err(|_| StartError::StorePanicked)??;
-        Ok(Self { embedded: Some(Arc::clone(&store)), bus, ..Self::in_process(store) })
+        Ok(Self { embedded: Some(Arc::clone(&store)), ..Self::in_process(store) })
     }
 
     /// Nothing on disk. Outlives the node, so that another can be started on it.
