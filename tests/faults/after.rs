@@ -1,18 +1,17 @@
 //! What holds again after a fault: everything ready, every queue and journal empty, memory as before, and
 //! presence true.
 
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use posthorn_client::{
-    Client, ClientConfig, ClientDeps, ConnectionState, Event, Sink, TcpConnector,
+    ClientConfig, ConnectionState, Event, Reason,
     backend::Backend,
     proto::{Status, WatchPresence},
 };
 use posthorn_clock::{Clock, timeout};
-use posthorn_tasks::Tasks;
-use posthorn_testkit::{Deployment, LIMIT};
-use tokio::sync::mpsc::Receiver;
+use posthorn_errors::Code;
+use posthorn_testkit::{Deployment, LIMIT, Person};
 
 /// Presence is right again after this.
 const PRESENCE: Duration = Duration::from_secs(10);
@@ -52,25 +51,18 @@ async fn revoked(cluster: &Deployment) -> Result<String> {
 
 /// A connect with the token is refused.
 async fn stays_out(cluster: &Deployment, token: &str) -> Result<()> {
-    let tasks = Tasks::new();
-    let (client, mut events) = with_token(cluster, token, &tasks)?;
-    let outcome = timeout(LIMIT, async {
-        loop {
-            match events.recv().await.context("the client has ended")? {
-                Event::State(ConnectionState::Connected { .. }) => bail!("a revoked token is let in"),
-                Event::State(
-                    ConnectionState::Connecting { reason: Some(reason), .. } | ConnectionState::Disconnected { reason },
-                ) if format!("{reason:?}").contains("TokenRevoked") => {
-                    return Ok(());
-                }
-                _ => {}
-            }
-        }
+    let revoked = |reason: &Reason| matches!(reason, Reason::Server(failure) if failure.code == Code::TokenRevoked);
+    let mut gone = Person::start(token.to_owned(), ClientConfig::new(&cluster.running.ws));
+    let answered = gone.until(|event| match event {
+        Event::State(ConnectionState::Connected { .. }) => Some(true),
+        Event::State(
+            ConnectionState::Connecting { reason: Some(reason), .. } | ConnectionState::Disconnected { reason },
+        ) if revoked(reason) => Some(false),
+        _ => None,
     });
-    let outcome = outcome.await.context("a revoked token is not answered")?;
-    client.close().await;
-    tasks.stop();
-    outcome
+    let let_in = answered.await.context("a revoked token is not answered")?;
+    ensure!(!let_in, "a revoked token is let in");
+    gone.leave().await
 }
 
 fn resident_kib(pid: i32) -> Option<u64> {
@@ -97,56 +89,26 @@ pub async fn check(cluster: &Deployment, before: &Normal) -> Result<()> {
 
 /// One watches another who comes and goes.
 async fn presence(cluster: &Deployment) -> Result<()> {
-    let tasks = Tasks::new();
     let backend = Backend::new(&cluster.running.http, &cluster.running.admin_key, LIMIT)?;
-    for user in ["watcher", "watched"] {
+    let person = async |user: &str| {
         backend.create_user(user, user).await?;
-    }
+        let token = backend.mint_token(user, "phone", 3_600, "").await?.token;
+        Person::connect(token, ClientConfig::new(&cluster.running.ws)).await
+    };
+    let mut watcher = person("watcher").await?;
+    backend.create_user("watched", "watched").await?;
     let place = Clock::system().uuid_v4().to_string();
     backend.create_conversation(&place, "Watching", &["watcher", "watched"]).await?;
-    let (watcher, mut events) = client(cluster, &backend, "watcher", &tasks).await?;
-    watcher.watch_presence(WatchPresence { users: vec!["watched".to_owned()] }).await?;
-    let (watched, mut quiet) = client(cluster, &backend, "watched", &tasks).await?;
-    tasks.background("reader", async move { while quiet.recv().await.is_some() {} });
-    let outcome = async {
-        timeout(PRESENCE, until_online(&mut events, true)).await.context("who came is not shown")??;
-        watched.close().await;
-        timeout(PRESENCE, until_online(&mut events, false)).await.context("who went is still shown")?
-    };
-    let outcome = outcome.await;
-    tasks.stop();
-    outcome
-}
-
-async fn client(
-    cluster: &Deployment,
-    backend: &Backend,
-    user: &str,
-    tasks: &Tasks,
-) -> Result<(Client, Receiver<Event>)> {
-    let token = backend.mint_token(user, "phone", 3_600, "").await?.token;
-    let (client, events) = with_token(cluster, &token, tasks)?;
-    timeout(LIMIT, client.connected()).await.context("cannot connect")?;
-    Ok((client, events))
-}
-
-fn with_token(cluster: &Deployment, token: &str, tasks: &Tasks) -> Result<(Client, Receiver<Event>)> {
-    let (sink, events) = Sink::channel(256);
-    let deps = ClientDeps {
-        clock: Clock::system(),
-        tasks: tasks.clone(),
-        connector: Arc::new(TcpConnector),
-        tokens: Arc::new(token.to_owned()),
-        sink,
-    };
-    Ok((Client::start(ClientConfig::new(&cluster.running.ws), deps), events))
-}
-
-async fn until_online(events: &mut Receiver<Event>, online: bool) -> Result<()> {
-    loop {
-        match events.recv().await.context("the client has ended")? {
-            Event::Presence(now) if (now.status() == Status::Online) == online => return Ok(()),
-            _ => {}
+    watcher.client.watch_presence(WatchPresence { users: vec!["watched".to_owned()] }).await?;
+    let shown = |online: bool| {
+        move |event: &Event| match event {
+            Event::Presence(now) if (now.status() == Status::Online) == online => Some(()),
+            _ => None,
         }
-    }
+    };
+    let watched = person("watched").await?;
+    timeout(PRESENCE, watcher.until(shown(true))).await.context("who came is not shown")??;
+    watched.leave().await?;
+    timeout(PRESENCE, watcher.until(shown(false))).await.context("who went is still shown")??;
+    watcher.leave().await
 }

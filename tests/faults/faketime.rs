@@ -1,24 +1,15 @@
 //! Other clocks for single processes, by Debian's libfaketime.
 
-use std::{fs, process::Command};
+use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
+use posthorn_engines::debian;
 
 /// The environment of a process whose wall clock is an hour ahead.
 pub fn an_hour_ahead() -> Result<[(&'static str, String); 3]> {
+    let library = debian::found(find, &["libfaketime"])?;
     // The monotonic clock is nobody's to move.
-    Ok([("LD_PRELOAD", library()?), ("FAKETIME", "+1h".to_owned()), ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned())])
-}
-
-/// Installed if it is not there.
-fn library() -> Result<String> {
-    if find().is_none() {
-        let mut install = Command::new("apt-get");
-        install.args(["install", "-y", "--no-install-recommends", "libfaketime"]);
-        let output = install.env("DEBIAN_FRONTEND", "noninteractive").output().context("no apt-get here")?;
-        ensure!(output.status.success(), "libfaketime cannot be installed");
-    }
-    find().context("libfaketime is not there although it was installed")
+    Ok([("LD_PRELOAD", library), ("FAKETIME", "+1h".to_owned()), ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned())])
 }
 
 fn find() -> Option<String> {

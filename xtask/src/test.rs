@@ -62,7 +62,7 @@ fn build(root: &Path, report: &mut Report) -> Result<bool> {
 
 /// One step of tests; its numbers are those its program prints.
 fn tests(root: &Path, report: &mut Report, name: &str, limit: Duration, command: &mut Command) -> Result<()> {
-    let outcome = Step { name, limit, echo: is_failure, sweep: true }.run(root, command)?;
+    let outcome = Step { name, limit, echo: is_outcome, sweep: true }.run(root, command)?;
     let (passed, failed) = counts(&outcome.lines);
     let (ok, seconds) = (outcome.ok && failed == 0, outcome.seconds);
     report.add(Entry { name: name.to_owned(), kind: Kind::Test, ok, seconds, passed, failed });
@@ -84,12 +84,7 @@ fn cluster(root: &Path, report: &mut Report, environment: &[(&str, &str)]) -> Re
         "--test-threads=1",
     ]);
     command.arg(APART).envs(environment.iter().copied());
-    let step = Step { name: "on a cluster", limit: CLUSTER_LIMIT, echo: is_fault, sweep: true };
-    let outcome = step.run(root, &mut command)?;
-    let (passed, failed) = counts(&outcome.lines);
-    let (ok, seconds) = (outcome.ok && failed == 0, outcome.seconds);
-    report.add(Entry { name: "on a cluster".to_owned(), kind: Kind::Test, ok, seconds, passed, failed });
-    Ok(())
+    tests(root, report, "on a cluster", CLUSTER_LIMIT, &mut command)
 }
 
 /// `make faults`: every fault of the cluster, or those named with commas between them.
@@ -156,8 +151,8 @@ fn is_error(line: &str) -> bool {
     line.starts_with("error")
 }
 
-/// A failure, or what became of one fault.
-fn is_fault(line: &str) -> bool {
+/// A failure, or what became of one fault of a cluster.
+fn is_outcome(line: &str) -> bool {
     is_failure(line) || line.contains(" deliveries, ") || line.contains(" FAILED ")
 }
 

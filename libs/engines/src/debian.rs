@@ -11,19 +11,28 @@ use crate::cache;
 /// # Errors
 /// It is not there and cannot be installed.
 pub(crate) fn programs(programs: &[&str], packages: &[&str]) -> Result<PathBuf> {
-    if let Some(first) = all(programs) {
-        return Ok(first);
+    found(|| all(programs), packages).with_context(|| format!("needed: {programs:?}"))
+}
+
+/// What `find` finds, the packages being installed where it does not.
+///
+/// # Errors
+/// It is not there and cannot be installed.
+pub fn found<T>(find: impl Fn() -> Option<T>, packages: &[&str]) -> Result<T> {
+    if let Some(there) = find() {
+        return Ok(there);
     }
     let root = cache::root()?;
     std::fs::create_dir_all(&root)?;
     let _held = cache::lock(&root.join("debian.lock"))?;
-    if all(programs).is_none() {
-        let mut install = Command::new("apt-get");
-        install.args(["install", "-y", "--no-install-recommends"]).args(packages);
-        let status = install.env("DEBIAN_FRONTEND", "noninteractive").output().context("no apt-get here")?.status;
-        ensure!(status.success(), "{packages:?} cannot be installed: {status}");
+    if let Some(there) = find() {
+        return Ok(there);
     }
-    all(programs).with_context(|| format!("one of {programs:?} is not there although {packages:?} were installed"))
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-y", "--no-install-recommends"]).args(packages);
+    let status = install.env("DEBIAN_FRONTEND", "noninteractive").output().context("no apt-get here")?.status;
+    ensure!(status.success(), "{packages:?} cannot be installed: {status}");
+    find().with_context(|| format!("not there although {packages:?} were installed"))
 }
 
 /// The path of the first, if all are there.

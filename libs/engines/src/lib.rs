@@ -5,7 +5,7 @@
 
 pub mod cache;
 pub mod cassandra;
-mod debian;
+pub mod debian;
 pub mod detached;
 pub mod nats;
 pub mod ports;

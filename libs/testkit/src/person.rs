@@ -43,6 +43,15 @@ impl Tenant {
 impl Person {
     /// Whoever the token is for; connected when this returns.
     pub async fn connect(token: String, config: ClientConfig) -> Result<Self> {
+        let person = Self::start(token, config);
+        let connected = timeout(LIMIT, person.client.connected()).await;
+        ensure!(connected == Ok(true), "not connected in {} s", LIMIT.as_secs());
+        Ok(person)
+    }
+
+    /// Begins to connect.
+    #[must_use]
+    pub fn start(token: String, config: ClientConfig) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let tasks = Tasks::new();
         let deps = ClientDeps {
@@ -53,9 +62,7 @@ impl Person {
             sink: Sink::Observer(Arc::new(Events(sender))),
         };
         let client = Client::start(config, deps);
-        let connected = timeout(LIMIT, client.connected()).await;
-        ensure!(connected == Ok(true), "not connected in {} s", LIMIT.as_secs());
-        Ok(Self { client, events, tasks })
+        Self { client, events, tasks }
     }
 
     /// Waits for the first event that `wanted` finds something in; those before it are dropped.
