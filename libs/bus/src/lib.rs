@@ -6,6 +6,7 @@ pub mod memory;
 mod metrics;
 mod nudges;
 pub mod queue;
+pub mod subjects;
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -11,7 +11,7 @@ use axum::{
 };
 use posthorn_clock::timeout;
 use posthorn_proto::internal::{AuthenticateKeyRequest, DescribeRequest};
-use posthorn_telemetry::Metrics;
+use posthorn_telemetry::{Metrics, OPENMETRICS};
 use serde::Serialize;
 
 use crate::{
@@ -19,7 +19,6 @@ use crate::{
     wiring::{Clients, Local},
 };
 
-pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// For one part to give a sign of life.
 const PROBE: Duration = Duration::from_millis(1_000);
 

@@ -9,15 +9,10 @@ use axum::{
 };
 use parking_lot::Mutex;
 use posthorn_tasks::Tasks;
-use posthorn_telemetry::Metrics;
+use posthorn_telemetry::{Metrics, OPENMETRICS};
 use serde_json::json;
 
-use crate::{
-    config::ListenConfig,
-    http::HttpServer,
-    listener::Listener,
-    ops::{OPENMETRICS, live},
-};
+use crate::{config::ListenConfig, http::HttpServer, listener::Listener, ops::live};
 
 /// For connections that are in the middle of an answer when the node is there.
 const CLOSE: Duration = Duration::from_secs(1);

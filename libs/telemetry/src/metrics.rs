@@ -10,6 +10,9 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
+/// The media type of [`Metrics::encode`].
+pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// The node's registry; every name is prefixed with `posthorn_`. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics(Arc<Mutex<Registry>>);

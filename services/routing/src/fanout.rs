@@ -3,14 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use posthorn_bus::subjects::{ALL_GATEWAYS, of_gateway};
 use posthorn_clock::{Instant, sleep};
 use posthorn_proto::internal::{Caller, GatewayConnections, LookupRequest, Publication, publication::What};
 use posthorn_rpc::{SessionClient, call, current};
 
-use crate::{
-    links::{ALL_GATEWAYS, Links, subject_of},
-    metrics::RoutingMetrics,
-};
+use crate::{links::Links, metrics::RoutingMetrics};
 
 /// Tries of a lookup before its publication goes to all gateways.
 const LOOKUP_TRIES: u32 = 5;
@@ -64,7 +62,7 @@ impl Fanout {
             }
             if !connections.is_empty() {
                 let publication = Publication { connections, ..publication.clone() };
-                self.links.publish(&subject_of(&gateway), publication).await;
+                self.links.publish(&of_gateway(&gateway), publication).await;
             }
         }
         self.metrics.publish_seconds.observe(started.elapsed().as_secs_f64());

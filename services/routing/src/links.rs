@@ -13,7 +13,10 @@ use std::{
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use posthorn_bus::Bus;
+use posthorn_bus::{
+    Bus,
+    subjects::{ALL_GATEWAYS, of_gateway},
+};
 use posthorn_clock::{Instant, sleep_until, timeout};
 use posthorn_proto::internal::{Heartbeat, Missed, MissedReply, MissedRequest, Publication, publication::What};
 use posthorn_tasks::Tasks;
@@ -26,18 +29,12 @@ use crate::{RoutingConfig, metrics::RoutingMetrics};
 #[cfg(test)]
 mod tests;
 
-/// Goes to every gateway.
-pub const ALL_GATEWAYS: &str = "gateways";
 /// Bytes of publications in one reply about one subject; the first goes out whatever its size.
 const MAX_REPLY_BYTES: usize = 1024 * 1024;
 /// Links of which the last number is known; beyond it, idle ones are forgotten.
 const MAX_REMEMBERED: usize = 4_096;
 /// For what waits when the incarnation ends.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-pub fn subject_of(gateway: &str) -> String {
-    format!("gateway.{gateway}")
-}
 
 /// The links of one incarnation. Cheap to clone.
 #[derive(Clone)]
@@ -121,7 +118,7 @@ impl Links {
     pub fn missed(&self, request: &MissedRequest) -> MissedReply {
         let heard = request.heard.iter().find(|heard| heard.publisher == self.0.publisher);
         let (own, all) = heard.map_or((0, u64::MAX), |heard| (heard.own, heard.all));
-        let own = self.beyond(&subject_of(&request.gateway), own);
+        let own = self.beyond(&of_gateway(&request.gateway), own);
         let all = self.beyond(ALL_GATEWAYS, all);
         self.0.metrics.replayed.inc_by((own.publications.len() + all.publications.len()) as u64);
         MissedReply { publisher: self.0.publisher.clone(), own: Some(own), all: Some(all) }

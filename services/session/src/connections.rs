@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use posthorn_bus::subjects::of_gateway;
 use posthorn_clock::{Instant, sleep};
 use posthorn_core::{TenantId, UserId, UserKey};
 use posthorn_errors::{Code, Failure};
@@ -131,7 +132,7 @@ impl SessionService {
         };
         let now = PresenceNow { user: (&user.user).into(), status: status.into(), last_seen_ms };
         for gateway in by_gateway(watchers) {
-            let subject = format!("gateway.{}", gateway.gateway);
+            let subject = of_gateway(&gateway.gateway);
             self.publish(&subject, user.tenant.as_str(), gateway.connections, What::Presence(now.clone())).await;
         }
     }

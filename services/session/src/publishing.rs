@@ -4,14 +4,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use posthorn_bus::subjects::ALL_GATEWAYS;
 use posthorn_clock::{Instant, sleep};
 use posthorn_proto::internal::{Heartbeat, Publication, publication::What};
 use prost::Message;
 
 use crate::service::SessionService;
 
-/// Goes to every gateway.
-const ALL_GATEWAYS: &str = "gateways";
 /// Subjects of which the last number is known; beyond it, idle ones are forgotten.
 const MAX_REMEMBERED: usize = 4_096;
 

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use posthorn_bus::subjects::ALL_GATEWAYS;
 use posthorn_clock::sleep;
 use posthorn_core::{DeviceId, TenantId, UserId};
 use posthorn_errors::{Code, Failure};
@@ -76,7 +77,7 @@ impl SessionService {
     }
 
     async fn cut(self: &Arc<Self>, tenant: &str, cut: Cut) {
-        self.publish("gateways", tenant, Vec::new(), What::Cut(cut.clone())).await;
+        self.publish(ALL_GATEWAYS, tenant, Vec::new(), What::Cut(cut.clone())).await;
         self.cut_again(tenant.to_owned(), cut);
     }
 
@@ -92,7 +93,7 @@ impl SessionService {
         self.tasks.background("cut again", async move {
             tokio::select! {
                 () = sleep(Duration::from_millis(service.config.cut_again_ms)) => {
-                    service.publish("gateways", &tenant, Vec::new(), What::Cut(cut)).await;
+                    service.publish(ALL_GATEWAYS, &tenant, Vec::new(), What::Cut(cut)).await;
                 }
                 () = stopping.cancelled() => {}
             }

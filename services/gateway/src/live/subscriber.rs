@@ -5,7 +5,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use posthorn_bus::{Delivery, Subscription};
+use posthorn_bus::{
+    Delivery, Subscription,
+    subjects::{ALL_GATEWAYS, of_gateway},
+};
 use posthorn_clock::{Instant, sleep};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
@@ -24,8 +27,6 @@ use super::{
 };
 use crate::{Gateway, ws::ending::Ending};
 
-/// Subject of what goes to every gateway.
-const ALL_GATEWAYS: &str = "gateways";
 /// Between two attempts to subscribe, ms.
 const RETRY_MS: u64 = 500;
 
@@ -33,7 +34,7 @@ const RETRY_MS: u64 = 500;
 pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
     let stopping = gateway.deps.tasks.stopping();
     let name = match subject {
-        Subject::Own => format!("gateway.{}", gateway.incarnation),
+        Subject::Own => of_gateway(&gateway.incarnation),
         Subject::All => ALL_GATEWAYS.to_owned(),
     };
     let mut first = true;

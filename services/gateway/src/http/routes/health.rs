@@ -10,13 +10,12 @@ use http::{StatusCode, header};
 use parking_lot::Mutex;
 use posthorn_clock::{Instant, timeout};
 use posthorn_proto::internal::{AuthenticateKeyRequest, DescribeRequest, EndsRequest};
+use posthorn_telemetry::OPENMETRICS;
 use serde::Serialize;
 use tonic::{Code, Status};
 use utoipa::ToSchema;
 
 use crate::http::{Api, openapi};
-
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The process runs.
 #[derive(Serialize, ToSchema)]

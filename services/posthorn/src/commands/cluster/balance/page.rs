@@ -11,7 +11,7 @@ use axum::{
     routing::get,
 };
 use futures_util::future::join_all;
-use posthorn_telemetry::Metrics;
+use posthorn_telemetry::{Metrics, OPENMETRICS};
 use serde_json::json;
 
 use super::{
@@ -20,7 +20,6 @@ use super::{
     merge::merge,
 };
 
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// For one process to tell its metrics; who does not is left out.
 const ASK: Duration = Duration::from_secs(2);
 
