@@ -91,13 +91,8 @@ impl Connection {
             link: watch::Sender::default(),
             events,
         }));
-        let (watched, stopping) = (connection.clone(), tasks.stopping());
-        tasks.critical("nats connection", async move {
-            tokio::select! {
-                () = watched.watch() => {}
-                () = stopping.cancelled() => {}
-            }
-        });
+        let watched = connection.clone();
+        tasks.critical("nats connection", tasks.until_stopped(async move { watched.watch().await }));
         Ok(connection)
     }
 

@@ -220,13 +220,8 @@ impl Wiring<'_> {
         }
         let link = Link::any(self.rpc, role.name(), addresses);
         let link = link.map_err(|why| StartError::Link { service: role.name(), why })?;
-        let (discovered, rpc, stopping) = (link.clone(), self.rpc.clone(), links.stopping());
-        links.background("discovery", async move {
-            tokio::select! {
-                () = discovered.discover(&rpc) => {}
-                () = stopping.cancelled() => {}
-            }
-        });
+        let (discovered, rpc) = (link.clone(), self.rpc.clone());
+        links.background("discovery", links.until_stopped(async move { discovered.discover(&rpc).await }));
         Ok(link)
     }
 
@@ -239,9 +234,9 @@ impl Wiring<'_> {
         let advertised = self.config.cluster.advertise.as_str();
         let here = self.node.roles.has(Role::Routing).then(|| (advertised, here.clone()));
         let map = ShardMap::new(self.rpc, storage.clone(), here);
-        let (followed, stopping) = (Arc::clone(&map), links.stopping());
+        let followed = Arc::clone(&map);
         let (nudged, mut nudges) = (Arc::clone(&map), Nudges::new(Arc::clone(&self.node.engines.bus), NUDGE_SUBJECT));
-        links.background("shard map", async move {
+        let work = async move {
             let nudging = async {
                 loop {
                     nudges.next().await;
@@ -251,9 +246,9 @@ impl Wiring<'_> {
             tokio::select! {
                 () = followed.follow() => {}
                 () = nudging => {}
-                () = stopping.cancelled() => {}
             }
-        });
+        };
+        links.background("shard map", links.until_stopped(work));
         RoutingClient::owners(map)
     }
 
@@ -262,13 +257,7 @@ impl Wiring<'_> {
         let store = self.node.engines.store.clone().ok_or(StartError::Engine { role: "storage", engine: "store" })?;
         let feed = self.node.engines.feed_sink.clone();
         let service = StorageService::new(StorageDeps { store, feed });
-        let (following, stopping) = (Arc::clone(&service), tasks.stopping());
-        tasks.background("feed losses", async move {
-            tokio::select! {
-                () = following.follow_losses() => {}
-                () = stopping.cancelled() => {}
-            }
-        });
+        tasks.background("feed losses", tasks.until_stopped(Arc::clone(&service).follow_losses()));
         self.link("storage", posthorn_storage::grpc::routes(service), &tasks).await
     }
 
@@ -324,13 +313,8 @@ impl Wiring<'_> {
         let bound = here.bind(link);
         debug_assert!(bound, "nobody else has this link");
         // Needs the peers: registers are told through them.
-        let (stopping, inheriting) = (tasks.stopping(), Arc::clone(&instance));
-        tasks.background("settle", async move {
-            tokio::select! {
-                () = inheriting.settle_inherited() => {}
-                () = stopping.cancelled() => {}
-            }
-        });
+        let inheriting = Arc::clone(&instance);
+        tasks.background("settle", tasks.until_stopped(async move { inheriting.settle_inherited().await }));
         Ok(instance)
     }
 

@@ -56,13 +56,8 @@ impl Link {
             metrics,
         });
         let backoff = Backoff::new(config.reconnect_ms, config.max_reconnect_ms);
-        let (keeper, stopping) = (Arc::clone(&shared), tasks.stopping());
-        tasks.critical("redis connection", async move {
-            tokio::select! {
-                () = keep_connected(keeper, connector, backoff, clock) => {}
-                () = stopping.cancelled() => {}
-            }
-        });
+        let work = keep_connected(Arc::clone(&shared), connector, backoff, clock);
+        tasks.critical("redis connection", tasks.until_stopped(work));
         Self(shared)
     }
 

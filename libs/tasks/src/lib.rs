@@ -50,6 +50,20 @@ impl Tasks {
         self.0.stop.clone()
     }
 
+    /// `work`, given up where it stands when the node stops.
+    pub fn until_stopped(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let stopping = self.stopping();
+        async move {
+            tokio::select! {
+                () = work => {}
+                () = stopping.cancelled() => {}
+            }
+        }
+    }
+
     /// The node cannot live without it: if it ends before the node stops, the node stops.
     pub fn critical(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let tasks = self.clone();

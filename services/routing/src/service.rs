@@ -78,13 +78,7 @@ pub struct Core {
 impl Core {
     /// A task that this incarnation cannot live without.
     fn vital(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
-        let stopping = self.tasks.stopping();
-        self.tasks.critical(name, async move {
-            tokio::select! {
-                () = work => {}
-                () = stopping.cancelled() => {}
-            }
-        });
+        self.tasks.critical(name, self.tasks.until_stopped(work));
     }
 
     /// Every load of a conversation takes a fresh number.
@@ -140,13 +134,7 @@ impl RoutingService {
         });
         core.vital("checks", answer_checks);
         core.vital("settlements", settlements);
-        let (sweeper, stopping) = (Arc::clone(&core), core.tasks.stopping());
-        core.tasks.background("user sweep", async move {
-            tokio::select! {
-                () = Users::sweep(sweeper) => {}
-                () = stopping.cancelled() => {}
-            }
-        });
+        core.tasks.background("user sweep", core.tasks.until_stopped(Users::sweep(Arc::clone(&core))));
         Ok(Self { core })
     }
 

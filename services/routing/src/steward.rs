@@ -177,14 +177,8 @@ impl Steward {
         if taken > 0 {
             tracing::info!(taken, "shards claimed");
             self.nudge().await;
-            let core = Arc::clone(&self.core);
-            let stopping = core.tasks.stopping();
-            self.core.tasks.background("inherited", async move {
-                tokio::select! {
-                    () = settle_inherited(&core) => {}
-                    () = stopping.cancelled() => {}
-                }
-            });
+            let (core, tasks) = (Arc::clone(&self.core), &self.core.tasks);
+            tasks.background("inherited", tasks.until_stopped(async move { settle_inherited(&core).await }));
         }
         Ok(())
     }

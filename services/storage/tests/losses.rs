@@ -86,15 +86,7 @@ async fn what_the_feed_lost_is_published_again_also_where_nothing_new_comes() {
     let options = MemoryOptions { settle_apart: true, ..MemoryOptions::default() };
     let store = MemoryStore::with_options(clock.clone(), options);
     let service = StorageService::new(StorageDeps { store, feed: Some(sink) });
-    tasks.background("feed losses", {
-        let (service, stopping) = (Arc::clone(&service), tasks.stopping());
-        async move {
-            tokio::select! {
-                () = service.follow_losses() => {}
-                () = stopping.cancelled() => {}
-            }
-        }
-    });
+    tasks.background("feed losses", tasks.until_stopped(Arc::clone(&service).follow_losses()));
     let rpc = Rpc::new(RpcConfig::default(), &metrics, clock);
     let mut storage = Link::local(&rpc, "storage", posthorn_storage::grpc::routes(service)).storage();
     let request = wire::RegisterRequest { instance: "owner".into(), address: "here".into() };

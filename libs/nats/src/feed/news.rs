@@ -21,13 +21,7 @@ impl News {
         let news = Arc::new(Self((0..PARTITIONS).map(|_| watch::Sender::default()).collect()));
         let (told, stream) = (Arc::clone(&news), Arc::clone(stream));
         let tasks = stream.connection.0.tasks.clone();
-        let stopping = tasks.stopping();
-        tasks.background("feed news", async move {
-            tokio::select! {
-                () = told.listen(&stream) => {}
-                () = stopping.cancelled() => {}
-            }
-        });
+        tasks.background("feed news", tasks.until_stopped(async move { told.listen(&stream).await }));
         news
     }
 
