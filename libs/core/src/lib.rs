@@ -15,6 +15,7 @@ pub mod placement;
 pub mod ranges;
 pub mod rate;
 pub mod recent;
+pub mod remembered;
 pub mod suspicion;
 pub mod unread;
 

@@ -4,7 +4,6 @@
 
 mod follow;
 mod metrics;
-mod remembered;
 #[cfg(test)]
 mod tests;
 
@@ -98,6 +97,12 @@ pub struct ConsumerDeps {
     pub tasks: Tasks,
 }
 
+/// (generation, seq), which compares as one.
+type At = (u64, u64);
+
+/// The last entry of each conversation. What is forgotten may be handled twice, and its holes are not seen.
+type Remembered = posthorn_core::remembered::Remembered<ConversationKey, At>;
+
 pub struct Consumer {
     deps: ConsumerDeps,
 }
@@ -123,13 +128,8 @@ impl Consumer {
         let (group, tasks) = (deps.group, deps.tasks.clone());
         let consumer = Arc::new(Self { deps });
         for partition in 0..PARTITIONS {
-            let (consumer, stopping) = (Arc::clone(&consumer), tasks.stopping());
-            tasks.critical(group, async move {
-                tokio::select! {
-                    () = consumer.follow(partition) => {}
-                    () = stopping.cancelled() => {}
-                }
-            });
+            let consumer = Arc::clone(&consumer);
+            tasks.critical(group, tasks.until_stopped(async move { consumer.follow(partition).await }));
         }
         Ok(consumer)
     }

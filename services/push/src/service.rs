@@ -1,7 +1,7 @@
 //! Follows the feed: one task a partition, so that first copies are decided in order.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -56,31 +56,8 @@ pub struct PushService {
     shares: Shares,
 }
 
-/// Last (generation, seq) per conversation; the oldest is forgotten first.
-struct Remembered {
-    last: HashMap<(String, String), (u64, u64)>,
-    order: VecDeque<(String, String)>,
-    max: usize,
-}
-
-impl Remembered {
-    /// True for a first copy.
-    fn is_new(&mut self, key: (String, String), at: (u64, u64)) -> bool {
-        if let Some(last) = self.last.get_mut(&key) {
-            let new = at > *last;
-            *last = at.max(*last);
-            return new;
-        }
-        if self.last.len() >= self.max
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.last.remove(&oldest);
-        }
-        self.order.push_back(key.clone());
-        self.last.insert(key, at);
-        true
-    }
-}
+/// The last (generation, seq) of each (tenant, conversation).
+type Remembered = posthorn_core::remembered::Remembered<(String, String), (u64, u64)>;
 
 /// Entries of one conversation that are decided together.
 struct Place {
@@ -115,20 +92,16 @@ impl PushService {
             clock: deps.clock,
         });
         for partition in 0..PARTITIONS {
-            let (service, stopping) = (Arc::clone(&service), deps.tasks.stopping());
-            deps.tasks.critical("push", async move {
-                tokio::select! {
-                    () = service.follow(partition) => {}
-                    () = stopping.cancelled() => {}
-                }
-            });
+            let service = Arc::clone(&service);
+            let work = async move { service.follow(partition).await };
+            deps.tasks.critical("push", deps.tasks.until_stopped(work));
         }
         service
     }
 
     async fn follow(&self, partition: u16) {
         let max = self.config.max_remembered / usize::from(PARTITIONS);
-        let mut remembered = Remembered { last: HashMap::new(), order: VecDeque::new(), max: max.max(1) };
+        let mut remembered = Remembered::new(max);
         let mut shares = self.shares.clone();
         loop {
             shares.until_mine(partition).await;
@@ -171,7 +144,7 @@ impl PushService {
             let Some(row) = fed.entry.row else { continue };
             let key = (fed.entry.tenant, fed.entry.conversation);
             let at = (fed.entry.generation, row.seq);
-            if remembered.last.get(&key).is_some_and(|last| at <= *last) {
+            if remembered.last(&key).is_some_and(|last| at <= last) {
                 self.metrics.duplicates.inc();
                 continue;
             }
@@ -202,7 +175,8 @@ impl PushService {
         }
         self.wait_for_registers(untold).await?;
         for (key, at) in keys {
-            remembered.is_new(key, at);
+            let last = remembered.last(&key).map_or(at, |last| last.max(at));
+            remembered.set(&key, last);
         }
         Ok(())
     }

@@ -7,10 +7,7 @@ use posthorn_clock::sleep;
 use posthorn_core::{ConversationKey, backoff::Backoff};
 use posthorn_proto::internal::FeedEntry;
 
-use super::{
-    AWAY, Consumer, Handled,
-    remembered::{At, Remembered},
-};
+use super::{AWAY, At, Consumer, Handled, Remembered};
 use crate::{
     Fed, PARTITIONS, Result,
     letters::{DeadLetter, LetterId},

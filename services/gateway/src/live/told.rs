@@ -2,40 +2,26 @@
 //! that one had published, and publishes the end of the log once more: who is connected here has it already.
 //! A store is restored only while no gateway runs, so that a seq never begins again under one.
 
-use std::collections::{HashMap, VecDeque};
-
+use posthorn_core::remembered::Remembered;
 use posthorn_proto::internal::NewEntries;
 
-/// The last seq of so many conversations at most; of the others a second copy may reach clients, who know it
-/// by its seq.
-pub(crate) struct Told {
-    last: HashMap<(String, String), u64>,
-    order: VecDeque<(String, String)>,
-    max: usize,
-}
+/// The last seq of so many (tenant, conversation) at most; of the others a second copy may reach clients, who
+/// know it by its seq.
+pub(crate) struct Told(Remembered<(String, String), u64>);
 
 impl Told {
     pub fn new(max: usize) -> Self {
-        Self { last: HashMap::new(), order: VecDeque::new(), max: max.max(1) }
+        Self(Remembered::new(max))
     }
 
     /// Takes out what was told before: how many entries that were.
     pub fn first(&mut self, tenant: &str, new: &mut NewEntries) -> usize {
         let Some(end) = new.rows.last().map(|row| row.seq) else { return 0 };
         let key = (tenant.to_owned(), new.conversation.clone());
-        let Some(last) = self.last.get_mut(&key) else {
-            if self.order.len() >= self.max
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.last.remove(&oldest);
-            }
-            self.order.push_back(key.clone());
-            self.last.insert(key, end);
-            return 0;
-        };
+        let last = self.0.last(&key).unwrap_or(0);
+        self.0.set(&key, end.max(last));
         let before = new.rows.len();
-        new.rows.retain(|row| row.seq > *last);
-        *last = end.max(*last);
+        new.rows.retain(|row| row.seq > last);
         before - new.rows.len()
     }
 }
