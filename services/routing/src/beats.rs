@@ -9,7 +9,7 @@ use std::{
 use posthorn_clock::{Instant, sleep};
 use posthorn_core::suspicion::Watch;
 use posthorn_errors::Failure;
-use posthorn_proto::internal::{Beat, BeatRequest, BeatsRequest, CheckRequest};
+use posthorn_proto::internal::{Beat, BeatRequest, BeatsRequest};
 use posthorn_rpc::call;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -77,11 +77,7 @@ impl Beats {
         self.count += 1;
         let (instance, address) = (core.ownership.instance.clone(), core.address.clone());
         if self.count.is_multiple_of(CHECK_EVERY) {
-            let active = call(core.storage.clone().check(CheckRequest { instance: instance.clone() })).await?.active;
-            if !active {
-                core.fenced.cancel();
-                return Ok(None);
-            }
+            core.checker.active().await?;
         }
         let mut storage = core.storage.clone();
         let beat = Beat { instance, address, count: self.count, leaving };
