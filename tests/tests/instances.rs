@@ -14,14 +14,14 @@ use std::{
 use bytes::Bytes;
 use posthorn_clock::{Clock, sleep, timeout};
 use posthorn_core::{MessageId, SHARDS};
-use posthorn_errors::Failure;
+use posthorn_errors::{Code, Failure};
 use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Role, Roles, Topology};
 use posthorn_proto::{
     client::{self, HistoryPage},
-    internal::{AppendItem, Caller},
+    internal::{AppendItem, Caller, Head},
 };
 use posthorn_store::{
-    Store,
+    Settlement, Store,
     memory::{MemoryOptions, MemoryStore},
 };
 use posthorn_telemetry::Metrics;
@@ -343,5 +343,47 @@ async fn who_is_fenced_while_it_has_nothing_to_do_finds_out_and_no_shard_is_left
     };
     timeout(LIMIT, replaced).await.expect("nobody is owned by who is fenced");
     fleet.balanced().await;
+    fleet.stop().await;
+}
+
+/// As where a replica that had acknowledged them lost its disk, and answered before it was repaired.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_ends_below_its_head_is_refused() {
+    let mut fleet = Fleet::start().await;
+    fleet.join("a").await;
+    fleet.balanced().await;
+    fleet.create("c0").await;
+    let key = posthorn_core::ConversationKey {
+        tenant: posthorn_core::TenantId::new(TENANT).expect("an id"),
+        conversation: posthorn_core::ConversationId::new("c0").expect("an id"),
+    };
+    let settled = async {
+        loop {
+            if let Some(head) = fleet.store.heads(std::slice::from_ref(&key)).await.expect("reads").remove(0) {
+                return head;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let head = timeout(LIMIT, settled).await.expect("its creation is settled");
+    let beat = fleet.store.beats().await.expect("lists").remove(0);
+    let head = Head { seq: head.seq + 8, ..head };
+    let (fed_seq, head, members, feed) = (head.seq, Some(head), Vec::new(), Vec::new());
+    let settlement = Settlement { key, head, members, feed, fed_seq, remove: Vec::new() };
+    fleet.store.settle(&beat.instance, vec![settlement]).await.expect("settles");
+    // So that its owner loads it again.
+    fleet.store.fence(&beat.instance).await.expect("fences");
+    let item = AppendItem {
+        kind: client::Kind::Message.into(),
+        message_id: Bytes::copy_from_slice(MessageId(fleet.clock.uuid_v7()).0.as_bytes()),
+        after_seq: 1,
+        body: client::Body { text: "lost".into(), ..client::Body::default() }.encode_to_vec().into(),
+        ..AppendItem::default()
+    };
+    let answers = fleet.gateway().append(&caller(Some("ann")), "c0", "", vec![item]).await;
+    let answer = answers.and_then(|answers| answers.into_iter().next().expect("one answer"));
+    let failure = answer.expect_err("nothing is built on what is not there");
+    assert_eq!(failure.code, Code::DataLoss, "{failure:?}");
+    assert!(failure.message.contains("ends at 1"), "{failure:?}");
     fleet.stop().await;
 }

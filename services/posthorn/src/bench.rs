@@ -2,6 +2,8 @@
 //! WebSockets, beside what the disk itself syncs in the same run. Closed loop: so many in flight, the
 //! next begins when one ends.
 
+mod cql;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -11,7 +13,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use axum::Router;
-use clap::Args;
+use clap::{Args, Subcommand};
+use cql::CqlArgs;
 use hdrhistogram::Histogram;
 use posthorn_client::{Client, ClientConfig, ClientDeps, Event, Observer, Outgoing, Sink, TcpConnector};
 use posthorn_clock::{Clock, Instant};
@@ -33,8 +36,17 @@ const TENANT: &str = "bench";
 const AIM_RATIO: f64 = 30.0;
 const AIM_IN_FLIGHT: usize = 1_024;
 
+#[derive(Subcommand)]
+enum Other {
+    /// Appends to ScyllaDB or Cassandra beside plain inserts of the same rows
+    Cql(CqlArgs),
+}
+
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Seconds for each load
     #[arg(long, default_value_t = 5, value_name = "S")]
     seconds: u64,
@@ -63,6 +75,9 @@ struct Benched {
 }
 
 pub async fn run(args: BenchArgs) -> Result<ExitCode> {
+    if let Some(Other::Cql(args)) = args.other {
+        return cql::run(args).await;
+    }
     let each = Duration::from_secs(args.seconds.max(1));
     let dir = args.dir.join(format!("posthorn-bench-{}", Clock::system().uuid_v4().simple()));
     let benched = Box::pin(measure(&dir, &args.in_flight, each)).await;

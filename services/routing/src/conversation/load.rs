@@ -55,6 +55,7 @@ pub(super) async fn load(
         let members =
             call(storage.members(MembersRequest { tenant: tenant.clone(), conversation: name.clone() })).await?;
         let recent = recent_rows(core, &tenant, &name, head).await?;
+        whole(head, recent.last())?;
         conversation = restore(core, head, &members.members, &recent)?;
         chain = Chain::from_slice(&head.chain).ok_or_else(|| Failure::new(Code::DataLoss, "a head without a chain"))?;
         version = Version { epoch: head.version_epoch, counter: head.version_counter };
@@ -75,6 +76,16 @@ pub(super) async fn load(
         return Err(Failure::new(Code::DataLoss, message));
     }
     Ok(loaded)
+}
+
+/// A head only carries what was confirmed: where the log ends below it, a replica has forgotten.
+fn whole(head: &Head, last: Option<&Row>) -> Result<(), Failure> {
+    let end = last.map_or(0, |row| row.seq);
+    if end == head.seq {
+        return Ok(());
+    }
+    let what = "repair the store before it serves";
+    Err(Failure::new(Code::DataLoss, format!("the log ends at {end}, its head at {}: {what}", head.seq)))
 }
 
 /// Per seq the row of the highest number that continues what was taken.
