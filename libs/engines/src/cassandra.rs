@@ -43,19 +43,24 @@ pub struct Options {
     pub commit_log: CommitLog,
     /// Speaks TLS and asks for a password: user and password are `cassandra`. One node only.
     pub secured: bool,
+    /// Tables are made a few times quicker, and a node that is killed and started again has forgotten them.
+    pub forgets_tables: bool,
+    /// Nodes keep what others missed and hand it on: without, a node that was away lacks it until it is read.
+    pub hints: bool,
 }
 
 impl Options {
     /// One node with 1 GiB.
     #[must_use]
     pub const fn single() -> Self {
-        Self { nodes: 1, heap_mib: 1_024, commit_log: CommitLog::Batch, secured: false }
+        let commit_log = CommitLog::Batch;
+        Self { nodes: 1, heap_mib: 1_024, commit_log, secured: false, forgets_tables: false, hints: true }
     }
 
     /// Three nodes with 512 MiB each.
     #[must_use]
     pub const fn three() -> Self {
-        Self { nodes: 3, heap_mib: 512, commit_log: CommitLog::Batch, secured: false }
+        Self { nodes: 3, heap_mib: 512, ..Self::single() }
     }
 }
 

@@ -28,10 +28,9 @@ mod trait_impl;
 use std::sync::Arc;
 
 use posthorn_clock::Clock;
-use posthorn_store::{Durability, StoreError};
+use posthorn_store::Durability;
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
-use scylla::{client::session::Session, statement::Statement};
 
 use calls::Calls;
 pub use config::CqlConfig;
@@ -70,7 +69,7 @@ impl CqlStore {
         if found < schema::MINIMUM {
             return Err(OpenError::Schema { keyspace, found, needed: schema::MINIMUM });
         }
-        let generation = generation(&session, &keyspace).await?;
+        let generation = schema::generation(&session, &keyspace).await?;
         let durability = durability::detect(&session).await;
         let statements = Arc::new(Statements::prepare(&session, config).await?);
         let calls = Arc::new(Calls::new(session, config, StoreMetrics::new(metrics), clock.clone()));
@@ -84,14 +83,4 @@ impl CqlStore {
     pub fn conditional_statements(&self) -> u64 {
         self.calls.metrics.conditional.get()
     }
-}
-
-async fn generation(session: &Session, keyspace: &str) -> Result<u64, OpenError> {
-    let text = format!("SELECT value FROM {keyspace}.about WHERE name = 'generation'");
-    let unreadable = |why: String| OpenError::Store(StoreError::Unavailable(format!("reading the generation: {why}")));
-    let result = session.query_unpaged(Statement::new(text), ()).await.map_err(|why| unreadable(why.to_string()))?;
-    let rows = result.into_rows_result().map_err(|why| unreadable(why.to_string()))?;
-    let row = rows.maybe_first_row::<(i64,)>().map_err(|why| unreadable(why.to_string()))?;
-    let (value,) = row.ok_or_else(|| unreadable("there is none".to_owned()))?;
-    u64::try_from(value).map_err(|why| unreadable(why.to_string()))
 }

@@ -5,7 +5,11 @@ mod steps;
 
 use std::time::Duration;
 
-use scylla::{client::session::Session, statement::Statement};
+use scylla::{
+    client::session::Session,
+    statement::Statement,
+    value::{CqlValue, Row},
+};
 use serde::Serialize;
 
 use crate::{CqlConfig, OpenError, session};
@@ -91,6 +95,27 @@ impl Schema {
         Ok(taken)
     }
 
+    /// The tables were put back from a snapshot: a generation that nobody has seen begins, so that cursors of
+    /// before are answered by a reset, and what is written from here on is newer than whatever was. `seen` is
+    /// the highest generation there was after the snapshot, where the operator knows it. Nothing else may use
+    /// the tables meanwhile.
+    ///
+    /// # Errors
+    /// The database does not answer, there is no schema, or somebody else did the same at the same time.
+    pub async fn restored(&self, seen: u64) -> Result<u64, OpenError> {
+        let before = generation(&self.session, &self.config.keyspace).await?;
+        let next = before.max(seen) + 1;
+        let keyspace = &self.config.keyspace;
+        let text = format!("UPDATE {keyspace}.about SET value = {next} WHERE name = 'generation' IF value = {before}");
+        let rows = execute(&self.session, &text).await?.into_rows_result().map_err(unreadable)?;
+        let row: Row = rows.first_row().map_err(unreadable)?;
+        if row.columns.first() != Some(&Some(CqlValue::Boolean(true))) {
+            let why = "the generation was changed by somebody else meanwhile".to_owned();
+            return Err(OpenError::Store(StoreError::Unavailable(why)));
+        }
+        Ok(next)
+    }
+
     fn datacenter(&self) -> Result<String, OpenError> {
         if !self.config.datacenter.is_empty() {
             return Ok(self.config.datacenter.clone());
@@ -103,6 +128,15 @@ impl Schema {
     fn has_tablets(&self) -> bool {
         self.session.get_cluster_state().get_nodes_info().iter().any(|node| node.sharder().is_some())
     }
+}
+
+/// Which one the tables are of.
+pub(crate) async fn generation(session: &Session, keyspace: &str) -> Result<u64, OpenError> {
+    let text = format!("SELECT value FROM {keyspace}.about WHERE name = 'generation'");
+    let rows = execute(session, &text).await?.into_rows_result().map_err(unreadable)?;
+    let row = rows.maybe_first_row::<(i64,)>().map_err(unreadable)?;
+    let (value,) = row.ok_or_else(|| unreadable("there is no generation"))?;
+    u64::try_from(value).map_err(unreadable)
 }
 
 /// The version of the tables that a driver finds.
@@ -129,7 +163,7 @@ async fn applied(session: &Session, keyspace: &str) -> Result<Vec<u32>, OpenErro
 }
 
 fn unreadable(why: impl std::fmt::Display) -> OpenError {
-    OpenError::Store(StoreError::Damaged(format!("the table of schema versions: {why}")))
+    OpenError::Store(StoreError::Damaged(format!("what the schema says of itself: {why}")))
 }
 
 async fn execute(session: &Session, text: &str) -> Result<scylla::response::query_result::QueryResult, OpenError> {

@@ -46,7 +46,8 @@ pub(crate) async fn connect(config: &CqlConfig) -> Result<Session, OpenError> {
         .tcp_nodelay(true)
         // Tables are named in full and statements prepared: nothing else of the schema is needed.
         .keyspaces_to_fetch([config.keyspace.clone()])
-        .fetch_schema_metadata(true);
+        .fetch_schema_metadata(true)
+        .refresh_metadata_on_auto_schema_agreement(false);
     if !config.user.is_empty() {
         builder = builder.user(&config.user, &config.password);
     }

@@ -3,6 +3,8 @@
 
 pub mod log;
 pub mod owners;
+pub mod people;
+pub mod restores;
 pub mod small;
 
 use std::sync::Arc;
@@ -16,12 +18,10 @@ use crate::{Append, InstanceId, ReadRange, Store};
 /// A store to try, as callers hold it.
 pub type Driver = Arc<dyn Store>;
 
-/// Runs the whole suite; `make` gives a new, empty store each time.
-pub async fn run<F, Fut>(make: F)
-where
-    F: Fn() -> Fut,
-    Fut: Future<Output = Driver>,
-{
+/// Runs the whole suite. `open` gives a new, empty store each time; `restore` takes a backup of one that it
+/// gave, and opens what is restored from it.
+pub async fn run<S: Store>(open: impl AsyncFn() -> Arc<S>, restore: impl AsyncFn(Arc<S>) -> Arc<S>) {
+    let make = async || open().await as Driver;
     owners::an_instance_registers_once_and_is_fenced_for_good(make().await).await;
     owners::shards_are_claimed_when_free_or_fenced_and_epochs_grow(make().await).await;
     owners::a_release_counts_only_for_the_present_claim(make().await).await;
@@ -44,6 +44,11 @@ where
     small::registers_are_kept_per_tenant_user_and_conversation(make().await).await;
     small::records_are_listed_in_order_and_deleted(make().await).await;
     small::if_absent_has_one_winner(make().await).await;
+    people::who_leaves_and_rejoins_sees_both_times_and_not_what_lies_between(make().await).await;
+    let whole = open().await;
+    let before = restores::Before::of(Arc::clone(&whole) as Driver).await;
+    let restored = restore(whole).await as Driver;
+    restores::a_restored_store_goes_on_under_a_new_generation(restored, before).await;
 }
 
 pub fn key(tenant: &str, conversation: &str) -> ConversationKey {

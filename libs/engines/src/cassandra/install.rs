@@ -109,6 +109,7 @@ pub(super) fn configuration(
         .replace("@STORAGE_PORT@", &storage.to_string())
         .replace("@SEED@", "127.0.0.1")
         .replace("@COMMITLOG@", commit_log)
+        .replace("@HINTS@", &options.hints.to_string())
 }
 
 /// Writes what the node reads at its start.
@@ -144,13 +145,17 @@ pub(super) fn flags(folder: &Path, options: Options) -> Vec<String> {
         "-XX:+UseSerialGC".to_owned(),
         format!("-Dcassandra.config=file://{}/conf/cassandra.yaml", folder.display()),
         format!("-Dcassandra.storagedir={}", folder.display()),
-        "-Dcassandra.ring_delay_ms=0".to_owned(),
+        // How long a node that starts waits for another's answer; the only one waits for nobody.
+        format!("-Dcassandra.ring_delay_ms={}", if options.nodes > 1 { 15_000 } else { 0 }),
         "-Dcassandra.skip_wait_for_gossip_to_settle=0".to_owned(),
         "-Dcassandra.superuser_setup_delay_ms=0".to_owned(),
         // How long a node waits before it asks another for a schema that it has not heard of: a minute, else.
         "-Dcassandra.migration_delay_ms=500".to_owned(),
         "-Djava.security.manager=allow".to_owned(),
     ];
+    if options.forgets_tables {
+        flags.push("-Dcassandra.test.flush_local_schema_changes=false".to_owned());
+    }
     for (flag, packages) in [("--add-exports", &EXPORTS[..]), ("--add-opens", &OPENS[..])] {
         flags.extend(packages.iter().map(|package| format!("{flag}={package}=ALL-UNNAMED")));
     }

@@ -5,3 +5,5 @@ mod faults;
 mod one;
 mod place;
 mod proxy;
+mod rules;
+mod wire;

@@ -12,7 +12,6 @@ use posthorn_store::{
 use posthorn_store_cql::{CqlConfig, CqlStore, OpenError, bench, schema::Schema};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
-use tokio::sync::Mutex;
 
 use super::place;
 
@@ -21,18 +20,19 @@ async fn the_driver_conforms() {
     if !place::on() {
         return;
     }
-    let nodes = place::one().await;
-    let last = Mutex::new(None);
-    let make = async || {
-        let config = place::config(nodes.clone(), 1);
-        if let Some(before) = last.lock().await.replace(config.clone()) {
-            place::drop_keyspace(&before).await;
-        }
-        place::fresh(&config).await as Driver
+    let config = place::shared().await;
+    let open = async || {
+        place::empty(&config).await;
+        place::open(&config).await
     };
-    conformance::run(make).await;
-    let config = last.lock().await.take().expect("a keyspace");
-    place::drop_keyspace(&config).await;
+    let restored = async |store: Arc<CqlStore>| {
+        let schema = Schema::connect(&config).await.expect("connects");
+        let next = schema.restored(0).await.expect("takes a generation");
+        assert_eq!(next, store.generation() + 1);
+        assert_eq!(schema.restored(next + 5).await.ok(), Some(next + 6), "beyond what was seen after the backup");
+        place::open(&config).await
+    };
+    conformance::run(open, restored).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,10 +40,8 @@ async fn a_message_sends_no_conditional_statement() {
     if !place::on() {
         return;
     }
-    let config = place::config(place::one().await, 1);
+    let config = place::shared().await;
     let metrics = Metrics::default();
-    let driver = place::fresh(&config).await;
-    drop(driver);
     let store = CqlStore::open(&config, &Clock::system(), &metrics, &Tasks::new()).await.expect("opens");
     let driver = Arc::clone(&store) as Driver;
     let lobby = key("t", "lobby");
@@ -63,7 +61,6 @@ async fn a_message_sends_no_conditional_statement() {
     let told = metrics.encode();
     assert!(told.contains(&format!("posthorn_store_conditional_statements_total {before}")), "{told}");
     assert!(told.contains("posthorn_store_op_duration_seconds_count{op=\"append\"} 40"), "{told}");
-    place::drop_keyspace(&config).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,7 +88,6 @@ async fn a_schema_is_made_step_by_step_and_an_apply_that_was_cut_off_goes_on() {
     assert_eq!(taken.iter().map(|step| step.version).collect::<Vec<_>>(), [2]);
     let store = open().await.expect("opens");
     assert_eq!((store.generation(), store.durability()), (1, Durability::Synced), "the commit log is `batch`");
-    place::drop_keyspace(&config).await;
 }
 
 /// As Cassandra itself would not, were each note a row that its removal deletes.
@@ -100,8 +96,8 @@ async fn a_journal_of_many_notes_and_removals_is_read() {
     if !place::on() {
         return;
     }
-    let config = place::config(place::one().await, 1);
-    let store = place::fresh(&config).await;
+    let config = place::shared().await;
+    let store = place::open(&config).await;
     let a = instance("a");
     let names: Vec<_> = (0..500).map(|n| key("t", &format!("c{n}"))).collect();
     for round in 0..8 {
@@ -120,7 +116,6 @@ async fn a_journal_of_many_notes_and_removals_is_read() {
     assert_eq!(store.journal(&a).await, Ok(Vec::new()));
     store.note(&a, &[(names[7].clone(), 99)]).await.expect("notes");
     assert_eq!(store.journal(&a).await, Ok(vec![names[7].clone()]));
-    place::drop_keyspace(&config).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,7 +123,7 @@ async fn a_session_speaks_tls_and_proves_who_it_is() {
     if !place::on() {
         return;
     }
-    let options = Options { heap_mib: 512, secured: true, commit_log: CommitLog::Periodic, ..Options::single() };
+    let options = Options { heap_mib: 512, secured: true, commit_log: CommitLog::Periodic, ..place::SINGLE };
     let secured = Cassandra::start(options).await.expect("Cassandra starts");
     let plain = place::config(secured.contact_points(), 1);
     let (user, password, ca_file) = ("cassandra".to_owned(), "cassandra".to_owned(), secured.ca_file());
@@ -165,11 +160,10 @@ async fn the_bench_compares_appends_with_plain_inserts() {
     }
     let seconds = std::env::var("BENCH_SECONDS").ok().and_then(|text| text.parse().ok());
     let each = seconds.map_or(Duration::from_millis(300), Duration::from_secs);
-    let config = place::config(place::one().await, 1);
-    let store = place::fresh(&config).await;
+    let config = place::shared().await;
+    let store = place::open(&config).await;
     let report = bench::compare(&store, 256, 2, each).await.expect("measures");
     println!("{}", serde_json::to_string_pretty(&report).expect("encodes"));
     assert_eq!(report.conditional_statements, 0);
     assert!(report.plain.messages > 0 && report.appends.messages > 0 && report.ratio > 0.0);
-    place::drop_keyspace(&config).await;
 }

@@ -26,11 +26,16 @@ pub(super) fn open(dir: &Path) -> Arc<EmbeddedStore> {
 async fn the_embedded_store_conforms() {
     let parent = tempfile::tempdir().expect("a directory");
     let made = std::cell::Cell::new(0);
-    let make = async || {
+    let place = || {
         made.set(made.get() + 1);
-        open(&parent.path().join(made.get().to_string())) as Driver
+        parent.path().join(made.get().to_string())
     };
-    conformance::run(make).await;
+    let restored = async |store: Arc<EmbeddedStore>| {
+        let (backup, target) = (backups::read_whole(&store).await, place());
+        restore(std::io::Cursor::new(backup), &target).expect("restores");
+        open(&target)
+    };
+    conformance::run(async || open(&place()), restored).await;
 }
 
 mod backups;

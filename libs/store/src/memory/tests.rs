@@ -16,19 +16,19 @@ fn clock() -> Clock {
 
 #[tokio::test(start_paused = true)]
 async fn the_model_conforms() {
-    conformance::run(async || MemoryStore::new(clock()) as Driver).await;
+    conformance::run(async || MemoryStore::new(clock()), async |store| store.restored()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_model_with_syncs_conforms() {
     let options = MemoryOptions { sync: SYNC, settle_apart: false };
-    conformance::run(async || MemoryStore::with_options(clock(), options) as Driver).await;
+    conformance::run(async || MemoryStore::with_options(clock(), options), async |store| store.restored()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_model_that_settles_apart_conforms() {
     let options = MemoryOptions { sync: SYNC, settle_apart: true };
-    conformance::run(async || MemoryStore::with_options(clock(), options) as Driver).await;
+    conformance::run(async || MemoryStore::with_options(clock(), options), async |store| store.restored()).await;
 }
 
 async fn with_syncs(settle_apart: bool) -> Arc<MemoryStore> {

@@ -1,4 +1,4 @@
-//! `posthorn schema plan|apply|status`: the tables of the store on ScyllaDB or Cassandra.
+//! `posthorn schema plan|apply|status|restored`: the tables of the store on ScyllaDB or Cassandra.
 
 use std::{fmt::Write, path::PathBuf, process::ExitCode};
 
@@ -16,6 +16,14 @@ pub enum SchemaCommand {
     Apply(SchemaArgs),
     /// Say which version the tables have; exits with 1 if this build needs a newer one
     Status(SchemaArgs),
+    /// Say that the tables were put back from a snapshot: begins a new generation. Stop the services first
+    Restored {
+        #[command(flatten)]
+        args: SchemaArgs,
+        /// The highest generation that there was after the snapshot, if it is known
+        #[arg(long, default_value_t = 0, value_name = "N")]
+        seen: u64,
+    },
 }
 
 #[derive(Args)]
@@ -29,7 +37,10 @@ pub struct SchemaArgs {
 }
 
 pub async fn run(command: SchemaCommand) -> Result<ExitCode> {
-    let (SchemaCommand::Plan(args) | SchemaCommand::Apply(args) | SchemaCommand::Status(args)) = &command;
+    let (SchemaCommand::Plan(args)
+    | SchemaCommand::Apply(args)
+    | SchemaCommand::Status(args)
+    | SchemaCommand::Restored { args, .. }) = &command;
     let (config, _) = ConfigSource::from_env(args.config.as_deref()).load()?;
     let schema = Schema::connect(&config.cql).await?;
     let mut code = ExitCode::SUCCESS;
@@ -48,6 +59,11 @@ pub async fn run(command: SchemaCommand) -> Result<ExitCode> {
                 code = ExitCode::FAILURE;
             }
             if args.json { line(&json!(status)) } else { summary(&status) }
+        }
+        SchemaCommand::Restored { seen, .. } => {
+            let generation = schema.restored(*seen).await?;
+            let told = json!({ "generation": generation });
+            if args.json { line(&told) } else { format!("generation {generation} begins\n") }
         }
     };
     super::print(&text)?;

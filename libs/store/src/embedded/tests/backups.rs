@@ -3,7 +3,7 @@ use std::io::Cursor;
 use super::*;
 use crate::{RecordKey, Table};
 
-async fn read_whole(store: &EmbeddedStore) -> Vec<u8> {
+pub(super) async fn read_whole(store: &EmbeddedStore) -> Vec<u8> {
     let mut chunks = store.backup().await.expect("begins");
     let mut whole = Vec::new();
     while let Some(chunk) = chunks.recv().await {
