@@ -57,7 +57,7 @@ impl CqlStore {
         self.calls.write("settle_head", &bind(&self.statements.head_write, &values)?).await
     }
 
-    async fn write_members(&self, key: &ConversationKey, members: &[(String, MemberRecord)]) -> Result<()> {
+    pub(crate) async fn write_members(&self, key: &ConversationKey, members: &[(String, MemberRecord)]) -> Result<()> {
         for chunk in members.chunks(CELLS_PER_WRITE) {
             let values = chunk
                 .iter()

@@ -24,7 +24,7 @@ macro_rules! statements {
             pub async fn prepare(session: &Session, config: &CqlConfig) -> Result<Self, OpenError> {
                 let prepare = Prepare { session, config };
                 let mut records = Vec::new();
-                for table in TABLES {
+                for table in Table::ALL {
                     records.push(RecordStatements::prepare(&prepare, table_name(table)).await?);
                 }
                 Ok(Self { $($name: prepare.$kind($text).await?,)* records })
@@ -44,12 +44,14 @@ statements! {
     head_write: write("UPDATE {}.heads USING TIMESTAMP ? SET head = ? WHERE tenant = ? AND conversation = ?"),
     fed_write: write("UPDATE {}.heads USING TIMESTAMP ? SET fed = ? WHERE tenant = ? AND conversation = ?"),
     head_read: read("SELECT head, fed FROM {}.heads WHERE tenant = ? AND conversation = ?"),
+    heads_all: read("SELECT DISTINCT tenant, conversation FROM {}.heads"),
     member_write: write("UPDATE {}.members USING TIMESTAMP ? SET member = ? \
         WHERE tenant = ? AND conversation = ? AND user = ?"),
     members_read: read("SELECT user, member FROM {}.members WHERE tenant = ? AND conversation = ?"),
     register_write: write("UPDATE {}.registers USING TIMESTAMP ? SET register = ? \
         WHERE tenant = ? AND user = ? AND conversation = ?"),
     registers_read: read("SELECT conversation, register FROM {}.registers WHERE tenant = ? AND user = ?"),
+    registers_all: read("SELECT DISTINCT tenant, user FROM {}.registers"),
     register_read: read("SELECT register FROM {}.registers WHERE tenant = ? AND user = ? AND conversation = ?"),
 
     noted: write("UPDATE {}.journal USING TIMESTAMP ? SET noted = ? \
@@ -78,7 +80,7 @@ statements! {
 
 impl Statements {
     pub fn records(&self, table: Table) -> &RecordStatements {
-        &self.records[TABLES.iter().position(|known| *known == table).unwrap_or_default()]
+        &self.records[Table::ALL.iter().position(|known| *known == table).unwrap_or_default()]
     }
 }
 
@@ -90,6 +92,8 @@ pub(crate) struct RecordStatements {
     pub delete: PreparedStatement,
     pub list: PreparedStatement,
     pub scan: PreparedStatement,
+    /// Into new tables, that nobody uses yet.
+    pub import: PreparedStatement,
 }
 
 impl RecordStatements {
@@ -113,21 +117,15 @@ impl RecordStatements {
                 .await?,
             list: prepare.read(&text(&format!("SELECT key, value FROM {{}}.{{table}} WHERE {at} > ? LIMIT ?"))).await?,
             scan: prepare.read(&text("SELECT tenant, key, value FROM {}.{table}")).await?,
+            import: prepare
+                .write(&text(
+                    "INSERT INTO {}.{table} (tenant, slot, key, value, stamp) VALUES (?, ?, ?, ?, ?) \
+                     USING TIMESTAMP {written}",
+                ))
+                .await?,
         })
     }
 }
-
-pub(crate) const TABLES: [Table; 9] = [
-    Table::Tenants,
-    Table::SigningKeys,
-    Table::ApiKeys,
-    Table::Users,
-    Table::Devices,
-    Table::Revocations,
-    Table::Idempotency,
-    Table::LastSeen,
-    Table::DeadLetters,
-];
 
 pub(crate) const fn table_name(table: Table) -> &'static str {
     match table {

@@ -2,6 +2,7 @@
 //! that `POSTHORN_TEST_CQL=host:port` names. `POSTHORN_TEST_ENGINES=off` leaves these tests out.
 
 mod faults;
+mod moves;
 mod one;
 mod place;
 mod proxy;
