@@ -5,6 +5,7 @@ mod guide;
 mod instances;
 mod log_model;
 mod memory;
+mod moves;
 mod process;
 mod raw;
 mod scenarios;

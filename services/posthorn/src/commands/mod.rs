@@ -3,10 +3,13 @@
 pub mod backup;
 pub mod config;
 pub mod errors;
+pub mod export;
+pub mod import;
 pub mod restore;
 pub mod schema;
 pub mod serve;
 pub mod token;
+mod transfer;
 pub mod version;
 
 use std::io::{ErrorKind, Write};
