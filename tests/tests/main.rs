@@ -6,6 +6,7 @@ mod guide;
 mod instances;
 mod log_model;
 mod memory;
+mod moves;
 mod outage;
 mod process;
 mod raw;

@@ -57,7 +57,7 @@ impl CqlStore {
         }
     }
 
-    async fn write_members(&self, key: &ConversationKey, members: &[(String, MemberRecord)]) -> Result<()> {
+    pub(crate) async fn write_members(&self, key: &ConversationKey, members: &[(String, MemberRecord)]) -> Result<()> {
         for chunk in members.chunks(CELLS_PER_WRITE) {
             let values = chunk
                 .iter()

@@ -16,6 +16,9 @@ pub enum OpenError {
     /// service is not ready.
     #[error("the schema of keyspace {keyspace} has version {found}, {needed} is needed: run `posthorn schema apply`")]
     Schema { keyspace: String, found: u32, needed: u32 },
+    /// An import did not finish: what is there is no store.
+    #[error("an import into keyspace {0} did not finish: run it again, from the same file")]
+    Importing(String),
     /// The database answers, and refuses.
     #[error(transparent)]
     Store(#[from] StoreError),

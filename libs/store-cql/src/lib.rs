@@ -13,6 +13,7 @@ mod cells;
 mod config;
 mod durability;
 mod error;
+mod import;
 mod journal;
 mod log;
 mod marks;
@@ -20,6 +21,7 @@ mod metrics;
 mod ownership;
 mod records;
 mod rows;
+mod scan;
 pub mod schema;
 mod session;
 mod statements;
@@ -31,10 +33,12 @@ use posthorn_clock::Clock;
 use posthorn_store::Durability;
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
+use scylla::client::session::Session;
 
 use calls::Calls;
 pub use config::CqlConfig;
 pub use error::OpenError;
+pub use import::CqlImport;
 use journal::Journal;
 use metrics::StoreMetrics;
 use statements::Statements;
@@ -64,12 +68,23 @@ impl CqlStore {
         tasks: &Tasks,
     ) -> Result<Arc<Self>, OpenError> {
         let session = Arc::new(session::connect(config).await?);
-        let keyspace = config.keyspace.clone();
-        let found = schema::version(&session, &keyspace).await?;
-        if found < schema::MINIMUM {
-            return Err(OpenError::Schema { keyspace, found, needed: schema::MINIMUM });
+        let keyspace = &config.keyspace;
+        schema::needed(&session, keyspace).await?;
+        if import::under_way(&session, keyspace).await?.is_some() {
+            return Err(OpenError::Importing(keyspace.clone()));
         }
-        let generation = schema::generation(&session, &keyspace).await?;
+        Self::over(session, config, clock, metrics, tasks).await
+    }
+
+    /// Of tables that are there.
+    async fn over(
+        session: Arc<Session>,
+        config: &CqlConfig,
+        clock: &Clock,
+        metrics: &Metrics,
+        tasks: &Tasks,
+    ) -> Result<Arc<Self>, OpenError> {
+        let generation = schema::generation(&session, &config.keyspace).await?;
         let durability = durability::detect(&session).await;
         let statements = Arc::new(Statements::prepare(&session, config).await?);
         let calls = Arc::new(Calls::new(session, config, StoreMetrics::new(metrics), clock.clone()));

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use posthorn_core::{SHARDS, Shard};
 use posthorn_store::{Claimed, InstanceId, Result, ShardRow, StoreError};
 
@@ -97,6 +97,12 @@ impl CqlStore {
         };
         let mut outcome = self.calls.conditional(op, &bound).await?;
         Ok(outcome.applied || outcome.number("stamp") == Some(stamp))
+    }
+
+    /// Rows of new tables; those that are there already were put there by an earlier try.
+    pub(crate) async fn import_shards(&self, rows: &[ShardRow]) -> Result<()> {
+        let changes: Vec<_> = rows.iter().map(|row| self.change("import_shard", None, row)).collect();
+        stream::iter(changes).buffered(CLAIMS_AT_ONCE).try_for_each(|_| async { Ok(()) }).await
     }
 
     pub(crate) async fn claim_shards(

@@ -145,10 +145,19 @@ pub(crate) async fn generation(session: &Session, keyspace: &str) -> Result<u64,
 }
 
 /// The version of the tables that a driver finds.
-pub(crate) async fn version(session: &Session, keyspace: &str) -> Result<u32, OpenError> {
+async fn version(session: &Session, keyspace: &str) -> Result<u32, OpenError> {
     steps::check_keyspace(keyspace)?;
     let applied = applied(session, keyspace).await?;
     Ok((1..).take_while(|version| applied.contains(version)).last().unwrap_or(0))
+}
+
+/// Whether the tables are what this build needs at least.
+pub(crate) async fn needed(session: &Session, keyspace: &str) -> Result<(), OpenError> {
+    let found = version(session, keyspace).await?;
+    if found < MINIMUM {
+        return Err(OpenError::Schema { keyspace: keyspace.to_owned(), found, needed: MINIMUM });
+    }
+    Ok(())
 }
 
 async fn applied(session: &Session, keyspace: &str) -> Result<Vec<u32>, OpenError> {
@@ -167,11 +176,14 @@ async fn applied(session: &Session, keyspace: &str) -> Result<Vec<u32>, OpenErro
     Ok(versions)
 }
 
-fn unreadable(why: impl std::fmt::Display) -> OpenError {
+pub(crate) fn unreadable(why: impl std::fmt::Display) -> OpenError {
     OpenError::Store(StoreError::Damaged(format!("what the schema says of itself: {why}")))
 }
 
-async fn execute(session: &Session, text: &str) -> Result<scylla::response::query_result::QueryResult, OpenError> {
+pub(crate) async fn execute(
+    session: &Session,
+    text: &str,
+) -> Result<scylla::response::query_result::QueryResult, OpenError> {
     let mut statement = Statement::new(text);
     statement.set_request_timeout(Some(STATEMENT_TIMEOUT));
     let result = session.query_unpaged(statement, ()).await;

@@ -25,7 +25,7 @@ macro_rules! statements {
             pub async fn prepare(session: &Session, config: &CqlConfig) -> Result<Self, OpenError> {
                 let prepare = Prepare { session, config };
                 // At once: one after the other they would be most of the time of a start.
-                let records = TABLES.map(|table| RecordStatements::prepare(&prepare, table_name(table)));
+                let records = Table::ALL.map(|table| RecordStatements::prepare(&prepare, table_name(table)));
                 let (records, $($name),*) = tokio::try_join!(
                     Box::pin(try_join_all(records)),
                     $(Box::pin(prepare.$kind($text))),*
@@ -47,12 +47,14 @@ statements! {
     head_write: write("UPDATE {}.heads USING TIMESTAMP ? SET head = ? WHERE tenant = ? AND conversation = ?"),
     fed_write: write("UPDATE {}.heads USING TIMESTAMP ? SET fed = ? WHERE tenant = ? AND conversation = ?"),
     head_read: read("SELECT head, fed FROM {}.heads WHERE tenant = ? AND conversation = ?"),
+    heads_all: read("SELECT DISTINCT tenant, conversation FROM {}.heads"),
     member_write: write("UPDATE {}.members USING TIMESTAMP ? SET member = ? \
         WHERE tenant = ? AND conversation = ? AND user = ?"),
     members_read: read("SELECT user, member FROM {}.members WHERE tenant = ? AND conversation = ?"),
     register_write: write("UPDATE {}.registers USING TIMESTAMP ? SET register = ? \
         WHERE tenant = ? AND user = ? AND conversation = ?"),
     registers_read: read("SELECT conversation, register FROM {}.registers WHERE tenant = ? AND user = ?"),
+    registers_all: read("SELECT DISTINCT tenant, user FROM {}.registers"),
     register_read: read("SELECT register FROM {}.registers WHERE tenant = ? AND user = ? AND conversation = ?"),
 
     noted: write("UPDATE {}.journal USING TIMESTAMP ? SET noted = ? \
@@ -81,7 +83,7 @@ statements! {
 
 impl Statements {
     pub fn records(&self, table: Table) -> &RecordStatements {
-        &self.records[TABLES.iter().position(|known| *known == table).unwrap_or_default()]
+        &self.records[Table::ALL.iter().position(|known| *known == table).unwrap_or_default()]
     }
 }
 
@@ -93,6 +95,8 @@ pub(crate) struct RecordStatements {
     pub delete: PreparedStatement,
     pub list: PreparedStatement,
     pub scan: PreparedStatement,
+    /// Into new tables, that nobody uses yet.
+    pub import: PreparedStatement,
 }
 
 impl RecordStatements {
@@ -106,29 +110,21 @@ impl RecordStatements {
             text("INSERT INTO {}.{table} (tenant, slot, key, value, stamp) VALUES (?, ?, ?, ?, ?) IF NOT EXISTS");
         let update = text(&format!("UPDATE {{}}.{{table}} SET value = ?, stamp = ? WHERE {at} = ? IF stamp = ?"));
         let delete = text(&format!("DELETE FROM {{}}.{{table}} WHERE {at} = ? IF stamp = ?"));
-        let (get, list, scan, insert, update, delete) = tokio::try_join!(
+        let import = text(
+            "INSERT INTO {}.{table} (tenant, slot, key, value, stamp) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP {written}",
+        );
+        let (get, list, scan, insert, update, delete, import) = tokio::try_join!(
             prepare.read(&get),
             prepare.read(&list),
             prepare.read(&scan),
             prepare.conditional(&insert),
             prepare.conditional(&update),
             prepare.conditional(&delete),
+            prepare.write(&import),
         )?;
-        Ok(Self { get, insert, update, delete, list, scan })
+        Ok(Self { get, insert, update, delete, list, scan, import })
     }
 }
-
-pub(crate) const TABLES: [Table; 9] = [
-    Table::Tenants,
-    Table::SigningKeys,
-    Table::ApiKeys,
-    Table::Users,
-    Table::Devices,
-    Table::Revocations,
-    Table::Idempotency,
-    Table::LastSeen,
-    Table::DeadLetters,
-];
 
 pub(crate) const fn table_name(table: Table) -> &'static str {
     match table {

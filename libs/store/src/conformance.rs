@@ -2,6 +2,7 @@
 //! panic that names the property.
 
 pub mod log;
+pub mod moved;
 pub mod owners;
 pub mod people;
 pub mod restores;

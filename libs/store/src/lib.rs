@@ -12,6 +12,7 @@ mod error;
 mod feed;
 pub mod memory;
 pub mod rules;
+pub mod transfer;
 mod types;
 
 use async_trait::async_trait;

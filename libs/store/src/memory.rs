@@ -6,6 +6,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod trait_impl;
+mod transfer;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -15,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{Result, StoreError, beats::Beats};
 use state::State;
+pub use transfer::MemoryImport;
 
 /// How the model behaves.
 #[derive(Clone, Copy, Debug, Default)]

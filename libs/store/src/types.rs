@@ -118,6 +118,36 @@ pub enum Table {
     DeadLetters,
 }
 
+impl Table {
+    pub const ALL: [Self; 9] = [
+        Self::Tenants,
+        Self::SigningKeys,
+        Self::ApiKeys,
+        Self::Users,
+        Self::Devices,
+        Self::Revocations,
+        Self::Idempotency,
+        Self::LastSeen,
+        Self::DeadLetters,
+    ];
+
+    /// As it stands in keys and files. Never changes.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Tenants => 1,
+            Self::SigningKeys => 2,
+            Self::ApiKeys => 3,
+            Self::Users => 4,
+            Self::Devices => 5,
+            Self::Revocations => 6,
+            Self::Idempotency => 7,
+            Self::LastSeen => 8,
+            Self::DeadLetters => 9,
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct RecordKey {
     pub table: Table,

@@ -15,8 +15,9 @@ use bench::BenchArgs;
 use chat::ChatArgs;
 use clap::{Parser, Subcommand};
 use commands::{
-    backup::BackupArgs, cluster::ClusterCommand, config::ConfigCommand, errors::ErrorsArgs, restore::RestoreArgs,
-    schema::SchemaCommand, serve::ServeArgs, token::TokenArgs, version::VersionArgs,
+    backup::BackupArgs, cluster::ClusterCommand, config::ConfigCommand, errors::ErrorsArgs, export::ExportArgs,
+    import::ImportArgs, restore::RestoreArgs, schema::SchemaCommand, serve::ServeArgs, token::TokenArgs,
+    version::VersionArgs,
 };
 use dev::DevArgs;
 use replay::ReplayArgs;
@@ -49,6 +50,10 @@ enum Command {
     Backup(BackupArgs),
     /// Put a backup into an empty data directory
     Restore(RestoreArgs),
+    /// Write all of a store into a file, to move it: from one machine to the cluster, or back
+    Export(ExportArgs),
+    /// Make a store, of any engine, of what was exported
+    Import(ImportArgs),
     /// The tables in ScyllaDB or Cassandra: say what is missing, make it
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -81,6 +86,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Config(command) => commands::config::run(&command)?,
         Command::Errors(args) => commands::errors::run(&args)?,
         Command::Backup(args) => return on_runtime(commands::backup::run(args)),
+        Command::Export(args) => return on_runtime(commands::export::run(args)),
+        Command::Import(args) => return on_runtime(commands::import::run(args)),
         Command::Schema(command) => return on_runtime(commands::schema::run(command)),
         Command::Chat(args) => return on_runtime(chat::run(args)),
         Command::Bench(args) => return on_runtime(bench::run(args)),

@@ -8,13 +8,14 @@ use prost::Message;
 
 use crate::Fresh;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "posthorn/client/v1/client.proto",
     "posthorn/internal/v1/log.proto",
     "posthorn/internal/v1/storage.proto",
     "posthorn/internal/v1/routing.proto",
     "posthorn/internal/v1/session.proto",
     "posthorn/internal/v1/bus.proto",
+    "posthorn/internal/v1/transfer.proto",
 ];
 const OUT: &str = "libs/proto/src/generated";
 

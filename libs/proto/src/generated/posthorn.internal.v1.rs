@@ -6669,3 +6669,124 @@ pub struct FeedEntry {
     #[prost(message, optional, tag = "4")]
     pub row: ::core::option::Option<Row>,
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransferPart {
+    #[prost(oneof = "transfer_part::Part", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    pub part: ::core::option::Option<transfer_part::Part>,
+}
+/// Nested message and enum types in `TransferPart`.
+pub mod transfer_part {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Part {
+        /// The first.
+        #[prost(message, tag = "1")]
+        Header(super::TransferHeader),
+        #[prost(message, tag = "2")]
+        Record(super::TransferRecord),
+        #[prost(message, tag = "3")]
+        Rows(super::TransferRows),
+        #[prost(message, tag = "4")]
+        Members(super::TransferMembers),
+        #[prost(message, tag = "5")]
+        Head(super::TransferHead),
+        #[prost(message, tag = "6")]
+        Registers(super::TransferRegisters),
+        #[prost(message, tag = "7")]
+        Journal(super::TransferJournal),
+        #[prost(message, tag = "8")]
+        Shards(super::TransferShards),
+        /// The last.
+        #[prost(message, tag = "9")]
+        End(super::TransferEnd),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferHeader {
+    #[prost(uint32, tag = "1")]
+    pub format: u32,
+    #[prost(uint64, tag = "2")]
+    pub generation: u64,
+    /// Of the store that was read.
+    #[prost(string, tag = "3")]
+    pub driver: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "4")]
+    pub taken_ms: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferRecord {
+    /// By its number in docs/storage.md.
+    #[prost(uint32, tag = "1")]
+    pub table: u32,
+    #[prost(string, tag = "2")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "4")]
+    pub value: ::prost::bytes::Bytes,
+}
+/// Of each seq the row of the highest number, ascending.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransferRows {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub conversation: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub rows: ::prost::alloc::vec::Vec<Row>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransferMembers {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub conversation: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub members: ::prost::alloc::vec::Vec<MemberRow>,
+}
+/// `fed_seq` is what the feed need not be given again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferHead {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub conversation: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub head: ::core::option::Option<Head>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransferRegisters {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub user: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub registers: ::prost::alloc::vec::Vec<RegisterRow>,
+}
+/// Names that an instance which is gone has not settled.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransferJournal {
+    #[prost(string, tag = "1")]
+    pub instance: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<JournalRow>,
+}
+/// Without owners: `inherits` are the instances of `TransferJournal` that a shard depends on.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TransferShards {
+    #[prost(message, repeated, tag = "1")]
+    pub shards: ::prost::alloc::vec::Vec<ShardRow>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferEnd {
+    #[prost(uint64, tag = "1")]
+    pub conversations: u64,
+    #[prost(uint64, tag = "2")]
+    pub entries: u64,
+    #[prost(uint64, tag = "3")]
+    pub users: u64,
+    #[prost(uint64, tag = "4")]
+    pub records: u64,
+    /// Of this file, the header and this one included.
+    #[prost(uint64, tag = "5")]
+    pub parts: u64,
+}

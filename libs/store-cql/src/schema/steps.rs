@@ -1,10 +1,9 @@
 //! The steps. One that was released never changes; what is new is another one, and only adds.
 
 use super::Step;
-use crate::{
-    CqlConfig, OpenError,
-    statements::{TABLES, table_name},
-};
+use posthorn_store::Table;
+
+use crate::{CqlConfig, OpenError, statements::table_name};
 
 /// The last step.
 pub const CURRENT: u32 = 3;
@@ -30,7 +29,7 @@ pub(super) fn all(config: &CqlConfig, datacenter: &str, tablets: bool) -> Vec<St
     let mut log = vec![create_keyspace(config, datacenter, tablets)];
     log.extend(LOG.iter().map(|text| text.replace("{}", keyspace)));
     let owners = OWNERS.iter().map(|text| text.replace("{}", keyspace)).collect();
-    let records = TABLES
+    let records = Table::ALL
         .iter()
         .map(|table| {
             format!(

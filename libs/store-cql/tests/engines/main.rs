@@ -3,6 +3,7 @@
 //! `POSTHORN_TEST_NODES=3` adds those of three nodes, which are always started here.
 
 mod faults;
+mod moves;
 mod one;
 mod place;
 mod proxy;

@@ -23,12 +23,12 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    fn head(key: &ConversationKey, head: &Head) -> Self {
+    pub(crate) fn head(key: &ConversationKey, head: &Head) -> Self {
         let mark = watermark(head_version(head));
         Self { key: keys::head(key).into(), mark, value: encode_cell(&mark, head) }
     }
 
-    fn member(key: &ConversationKey, user: &str, record: &MemberRecord) -> Self {
+    pub(crate) fn member(key: &ConversationKey, user: &str, record: &MemberRecord) -> Self {
         let mark = watermark((record.as_of_seq, 0, 0));
         Self { key: keys::member(key, Some(user)).into(), mark, value: encode_cell(&mark, record) }
     }

@@ -154,6 +154,11 @@ pub(crate) fn row(of: &ConversationKey, seq: u64, epoch: u64, load: u32) -> Key 
     key
 }
 
+/// What the registers of all users begin with.
+pub(crate) fn all_registers() -> Key {
+    table(REGISTERS)
+}
+
 /// The seq, epoch and load at the end of a row's key.
 pub(crate) fn row_place(key: &[u8]) -> Result<(u64, u64, u32)> {
     let tail = key.len().checked_sub(20).ok_or_else(Parts::damaged)?;
@@ -164,6 +169,11 @@ pub(crate) fn row_place(key: &[u8]) -> Result<(u64, u64, u32)> {
 /// (tenant, conversation)
 pub(crate) fn head(of: &ConversationKey) -> Key {
     conversation(table(HEADS), of)
+}
+
+/// What all heads begin with.
+pub(crate) fn heads() -> Key {
+    table(HEADS)
 }
 
 /// (tenant, conversation, user); without a user, what all of them begin with.
@@ -187,20 +197,22 @@ pub(crate) fn register(of: &UserKey, conversation: Option<&str>) -> Key {
 }
 
 fn record_table(of: Table) -> Key {
-    let number = match of {
-        Table::Tenants => 1,
-        Table::SigningKeys => 2,
-        Table::ApiKeys => 3,
-        Table::Users => 4,
-        Table::Devices => 5,
-        Table::Revocations => 6,
-        Table::Idempotency => 7,
-        Table::LastSeen => 8,
-        Table::DeadLetters => 9,
-    };
     let mut key = table(RECORDS);
-    key.push(number);
+    key.push(of.number());
     key
+}
+
+/// The records of all tables.
+pub(crate) fn all_records() -> Key {
+    table(RECORDS)
+}
+
+/// The table, tenant and key of a record's key.
+pub(crate) fn record_of(key: &[u8]) -> Result<RecordKey> {
+    let mut parts = Parts::new(key);
+    let [_, number] = parts.bytes()?;
+    let known = Table::ALL.into_iter().find(|known| known.number() == number);
+    Ok(RecordKey { table: known.ok_or_else(Parts::damaged)?, tenant: parts.text()?, key: parts.text()? })
 }
 
 /// (tenant, key)

@@ -21,7 +21,7 @@ pub(crate) const DATABASE: &str = "db";
 pub(crate) const FORMAT_FILE: &str = "FORMAT";
 pub(crate) const GENERATION_FILE: &str = "GENERATION";
 pub(crate) const LOCK_FILE: &str = "LOCK";
-/// Stands while a restore runs: what it leaves behind, if it dies, is not a store.
+/// Stands while a restore or an import runs: what it leaves behind, if it dies, is not a store.
 pub(crate) const RESTORING_FILE: &str = "RESTORING";
 
 /// Held while this process uses the directory.
@@ -90,7 +90,7 @@ pub(crate) fn check(dir: &Path) -> Result<PathBuf> {
     if dir.join(RESTORING_FILE).exists() {
         let dir = dir.display();
         return Err(StoreError::Damaged(format!(
-            "a restore into {dir} did not finish: empty it, keeping {GENERATION_FILE}, and restore again"
+            "a restore or an import into {dir} did not finish: import again, or empty it, keeping {GENERATION_FILE}, and restore again"
         )));
     }
     match read_number(&dir.join(FORMAT_FILE))? {

@@ -29,7 +29,7 @@ pub(crate) fn shard_row(value: Bytes) -> Result<ShardRow> {
     Ok(ShardRow { shard: Shard(number), epoch: row.epoch, owner, inherits })
 }
 
-fn shard_value(row: &ShardRow) -> Bytes {
+pub(crate) fn shard_value(row: &ShardRow) -> Bytes {
     let (instance, address) = row.owner.clone().map_or_else(Default::default, |(id, address)| (id.0, address));
     let inherits = row.inherits.iter().map(|id| id.0.clone()).collect();
     let row = internal::ShardRow { shard: u32::from(row.shard.0), epoch: row.epoch, instance, address, inherits };

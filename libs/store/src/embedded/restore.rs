@@ -106,7 +106,7 @@ fn read_into(reader: impl Read, data_dir: &Path) -> Result<Restored> {
     Ok(Restored { generation, records: source.records, taken_ms })
 }
 
-fn check_empty(dir: &Path) -> Result<()> {
+pub(super) fn check_empty(dir: &Path) -> Result<()> {
     let listed = fs::read_dir(dir).map_err(|error| layout::io(dir, "listing", &error))?;
     for entry in listed {
         let name = entry.map_err(|error| layout::io(dir, "listing", &error))?.file_name();
@@ -123,7 +123,7 @@ fn check_empty(dir: &Path) -> Result<()> {
 /// The engine's own threads may still be writing when its handle is dropped, and make files anew, on a busy
 /// machine also a while later: gone means gone [`REMOVE_LOOKS`] times in a row.
 #[allow(clippy::disallowed_methods, reason = "a thread of its own, waiting for real threads")]
-fn remove_database(database: &Path) -> std::io::Result<()> {
+pub(super) fn remove_database(database: &Path) -> std::io::Result<()> {
     let mut gone = 0;
     for _ in 0..REMOVE_TRIES {
         match fs::remove_dir_all(database) {

@@ -116,12 +116,12 @@ impl State {
         *noted = note.max(*noted);
     }
 
-    fn put_row(&mut self, key: &ConversationKey, row: &Row) {
+    pub fn put_row(&mut self, key: &ConversationKey, row: &Row) {
         let (epoch, load) = number(row);
         self.rows.entry(key.clone()).or_default().insert((row.seq, epoch, load), row.clone());
     }
 
-    fn feed(&mut self, key: &ConversationKey, row: &Row) {
+    pub fn feed(&mut self, key: &ConversationKey, row: &Row) {
         let partition = feed_partition(key);
         let last = self.feed_last.entry(partition).or_default();
         *last += 1;
@@ -129,7 +129,7 @@ impl State {
         self.feed.insert((partition, *last), (key.clone(), (row.seq, epoch, load)));
     }
 
-    fn project(&mut self, key: &ConversationKey, head: Option<&Head>, members: &[(String, MemberRecord)]) {
+    pub fn project(&mut self, key: &ConversationKey, head: Option<&Head>, members: &[(String, MemberRecord)]) {
         if let Some(head) = head
             && self.heads.get(key).is_none_or(|old| head_version(old) < head_version(head))
         {
@@ -184,7 +184,7 @@ impl State {
         }
     }
 
-    fn fed(&mut self, key: &ConversationKey, seq: u64) {
+    pub fn fed(&mut self, key: &ConversationKey, seq: u64) {
         let fed = self.fed.entry(key.clone()).or_default();
         *fed = seq.max(*fed);
     }

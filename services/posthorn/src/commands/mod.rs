@@ -4,10 +4,13 @@ pub mod backup;
 pub mod cluster;
 pub mod config;
 pub mod errors;
+pub mod export;
+pub mod import;
 pub mod restore;
 pub mod schema;
 pub mod serve;
 pub mod token;
+mod transfer;
 pub mod version;
 
 use std::io::{ErrorKind, Write};

@@ -108,23 +108,23 @@ mod tests {
 
     const COUNTS: Counts = Counts { storage: 1, session: 1, routing: 3, push: 1, gateway: 2 };
 
+    // One test: beside it, another that asks for ports could be given those that this one lets go.
     #[test]
-    fn every_process_has_ports_of_its_own_and_gets_them_again() {
+    fn every_process_has_ports_of_its_own_and_gets_them_again_and_a_given_engine_needs_none() {
         let (first, reserved) = plan(COUNTS, Given::default(), Vec::new(), &[]).expect("a plan");
         let names: Vec<&str> = first.members.iter().map(|member| member.name.as_str()).collect();
         assert_eq!(
             names.join(" "),
             "nats redis cassandra storage-1 session-1 routing-1 routing-2 routing-3 push-1 gateway-1 gateway-2 balancer"
         );
-        let ports: Vec<u16> = first.members.iter().flat_map(Member::ports).collect();
-        assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), ports.len());
+        let ports: BTreeSet<u16> = first.members.iter().flat_map(Member::ports).collect();
+        assert_eq!(ports.len(), first.members.iter().flat_map(Member::ports).count());
+        let (other, others) = plan(COUNTS, Given::default(), Vec::new(), &first.members).expect("a plan");
+        assert!(other.members.iter().flat_map(Member::ports).all(|port| !ports.contains(&port)), "they are held");
+        drop((reserved, others));
+        let (again, reserved) = plan(COUNTS, Given::default(), Vec::new(), &first.members).expect("a plan");
+        assert_eq!(again, first);
         drop(reserved);
-        let (second, _reserved) = plan(COUNTS, Given::default(), Vec::new(), &first.members).expect("a plan");
-        assert_eq!(second, first);
-    }
-
-    #[test]
-    fn an_engine_that_is_given_is_not_started() {
         let given = Given { redis: vec!["r:6379".to_owned()], ..Given::default() };
         let (state, _reserved) = plan(COUNTS, given, Vec::new(), &[]).expect("a plan");
         assert_eq!(state.of(Part::Redis).count(), 0);
