@@ -27,6 +27,7 @@ pub struct RedisConfig {
     pub max_reconnect_ms: u64,
     pub max_in_flight: usize,
     pub lease_ms: u64,
+    pub settle_ms: u64,
     pub keep_ms: u64,
 }
 
@@ -61,6 +62,7 @@ impl Default for RedisConfig {
             max_reconnect_ms: 1_000,
             max_in_flight: 1_024,
             lease_ms: 6_000,
+            settle_ms: 4_000,
             keep_ms: 86_400_000,
         }
     }
@@ -96,6 +98,10 @@ pub const ROWS: &[Row] = &[
     Row::new(
         "redis.lease_ms",
         "How long a gateway counts as alive after its last sign. It gives one every third of this; its connections vanish at once when it ends.",
+    ),
+    Row::new(
+        "redis.settle_ms",
+        "How long an engine that was emptied is not believed: events go to all gateways until these have registered again. Longer than a third of `redis.lease_ms`.",
     ),
     Row::new(
         "redis.keep_ms",
@@ -138,8 +144,8 @@ impl RedisConfig {
         if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return wrong(key, "must be at least 1");
         }
-        if self.keep_ms < 10 * self.lease_ms {
-            return wrong("redis.keep_ms", "must be at least ten times `redis.lease_ms`");
+        if self.keep_ms < 10 * self.lease_ms.max(self.settle_ms) {
+            return wrong("redis.keep_ms", "must be at least ten times `redis.lease_ms` and `redis.settle_ms`");
         }
         Ok(())
     }

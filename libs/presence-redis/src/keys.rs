@@ -55,6 +55,10 @@ impl Keys {
         format!("{}:@:{}:g:{gateway}", self.prefix, place.tag())
     }
 
+    pub fn since(&self, place: Place) -> String {
+        format!("{}:@:{}:since", self.prefix, place.tag())
+    }
+
     pub fn watching(&self, place: Place, at: &ConnectionRef) -> String {
         format!("{}:@:{}:c:{}", self.prefix, place.tag(), field(at))
     }

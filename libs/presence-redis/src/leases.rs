@@ -138,8 +138,10 @@ impl RedisPresence {
     async fn touch(&self, gateway: &str) -> Result<()> {
         let (place, keep_ms) = (self.leases.turn(), self.config.keep_ms);
         let index = self.keys.index(place, gateway);
-        let left = self.link.batch("touch", vec![(place, cmd("PTTL").arg(&index).to_owned())]).await?;
-        let left = left.first().map_or(-2, number);
+        let asked = vec![(place, cmd("PTTL").arg(&index).to_owned()), self.age(place)];
+        let left: Vec<i64> = self.link.batch("touch", asked).await?.iter().map(number).collect();
+        self.keep_mark(place, left[1]).await?;
+        let left = left[0];
         if left < 0 || left.unsigned_abs() > keep_ms / 2 {
             return Ok(());
         }

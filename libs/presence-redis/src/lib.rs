@@ -12,6 +12,7 @@
 //! | `P:TENANT:{cN}:w:USER` | set: `GATEWAY:CONNECTION` that watch the user |
 //! | `P:@:{cN}:g:GATEWAY` | hash: the gateway's connections whose users are in this cell -> weight/tenant/user; `#`: sum of the weights |
 //! | `P:@:{cN}:c:GATEWAY:CONNECTION` | set: tenant/user that the connection watches |
+//! | `P:@:{cN}:since` | there since the cell was first looked at: what it has left of `keep_ms` tells how long ago |
 //! | `P:@:{gw}:l:GATEWAY` | the lease: `COUNT HASH` as the gateway said, lives `lease_ms` |
 //! | `P:@:{gw}:all` | set: gateways that leased and were not dropped |
 //!
@@ -23,9 +24,13 @@
 //! known until it would end, so a lookup costs one round trip, and one more per gateway and `lease_ms`.
 //! A renewal compares count and sum of all cells with what the gateway says.
 //!
+//! An engine that was emptied (a restart without its data, a flush) would answer that nobody is anywhere. A cell
+//! without its mark, or with one younger than `settle_ms`, is therefore not believed: lookups fail as they do while
+//! the engine is away, until every gateway had its turn to compare and to register again.
+//!
 //! # Costs
-//! In commands: registering, unregistering 1 each (a script); a lookup 1 a user; a renewal 2 a cell and 4, so
-//! 132, every third of `lease_ms`; watching n users 66 + 2 n. In memory: about 300 bytes a connection of a
+//! In commands: registering, unregistering 1 each (a script); a lookup 1 a user and 1 a cell of them; a renewal
+//! 2 a cell and 5, so 133, every third of `lease_ms`; watching n users 66 + 2 n. In memory: about 300 bytes a connection of a
 //! user with one (Redis 7.0; `a_connection_costs_what_the_documentation_says` measures it). Nothing stays for
 //! ever: every key lives `keep_ms` at most beyond the last lease of a gateway that needs it.
 
@@ -38,6 +43,7 @@ mod link;
 mod metrics;
 mod presence;
 mod scripts;
+mod settling;
 mod sweep;
 mod watching;
 

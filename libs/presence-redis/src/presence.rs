@@ -1,6 +1,6 @@
 //! The driver: what is asked in words of connections, said in commands.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use posthorn_clock::Clock;
@@ -8,7 +8,7 @@ use posthorn_core::{Held, UserKey};
 use posthorn_presence::{ConnectionRef, Lease, Presence, PresenceError, Result};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
-use redis::{FromRedisValue, Value, cmd};
+use redis::{Cmd, FromRedisValue, Value, cmd};
 
 use crate::{
     OpenError, RedisConfig,
@@ -55,14 +55,9 @@ impl RedisPresence {
         self.leases.clear();
     }
 
-    /// The connections of each user, those of gateways without a lease too.
-    async fn registered(&self, operation: &'static str, users: &[UserKey]) -> Result<Vec<Vec<ConnectionRef>>> {
-        let ask = |user: &UserKey| (Place::of(user), cmd("HKEYS").arg(self.keys.connections(user)).to_owned());
-        let found = self.link.batch(operation, users.iter().map(ask).collect()).await?;
-        found
-            .into_iter()
-            .map(|found| Ok(read(found)?.iter().filter_map(|field| connection_of(field)).collect()))
-            .collect()
+    /// For the connections of a user, those of gateways without a lease too.
+    fn registered(&self, user: &UserKey) -> (Place, Cmd) {
+        (Place::of(user), cmd("HKEYS").arg(self.keys.connections(user)).to_owned())
     }
 }
 
@@ -101,12 +96,17 @@ impl Presence for RedisPresence {
     }
 
     async fn lookup(&self, users: &[UserKey]) -> Result<Vec<ConnectionRef>> {
-        let found = self.registered("lookup", users).await?;
-        self.alive(found.into_iter().flatten().collect()).await
+        let cells: BTreeSet<Place> = users.iter().map(Place::of).collect();
+        let commands = cells.iter().map(|&cell| self.age(cell)).chain(users.iter().map(|user| self.registered(user)));
+        let mut ages = self.link.batch("lookup", commands.collect()).await?;
+        let found = ages.split_off(cells.len());
+        self.settled(cells.into_iter().zip(ages)).await?;
+        self.alive(connections(found)?.into_iter().flatten().collect()).await
     }
 
     async fn online(&self, users: &[UserKey]) -> Result<Vec<bool>> {
-        let found = self.registered("online", users).await?;
+        let commands = users.iter().map(|user| self.registered(user)).collect();
+        let found = connections(self.link.batch("online", commands).await?)?;
         let alive = self.alive(found.iter().flatten().cloned().collect()).await?;
         let mut alive = alive.into_iter().peekable();
         // In the same order, with the dead left out.
@@ -155,6 +155,11 @@ impl Presence for RedisPresence {
         let was = was.into_iter().next().unwrap_or_default();
         Ok(if online { was == Value::Nil } else { number(&was) == 1 })
     }
+}
+
+fn connections(found: Vec<Value>) -> Result<Vec<Vec<ConnectionRef>>> {
+    let of_user = |found| Ok(read(found)?.iter().filter_map(|field| connection_of(field)).collect());
+    found.into_iter().map(of_user).collect()
 }
 
 /// 0 where it is none.
