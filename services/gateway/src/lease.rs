@@ -8,7 +8,7 @@ use posthorn_clock::sleep;
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::internal::{LeaseRequest, LeaseState, PruneRequest, RegisterAgainRequest, Registration};
 
-use crate::Gateway;
+use crate::{Gateway, live::Connection};
 
 /// Between two renewals, however short a lease lives, ms.
 const MIN_WAIT_MS: u64 = 50;
@@ -86,10 +86,28 @@ impl Renewals {
     }
 }
 
+/// Events of before do not come, and once some do nobody shall wonder about the others: until all is told, none
+/// goes out.
 async fn register_again(gateway: &Gateway, upto: u64) -> Result<(), Failure> {
     let all = gateway.registry.all();
     gateway.metrics.registered_again.inc_by(all.len() as u64);
     tracing::warn!(connections = all.len(), "the presence engine lost connections, they are registered again");
+    for connection in &all {
+        connection.outbox.doubt();
+    }
+    let registered = tell_all(gateway, &all, upto).await;
+    // From here on events find them; what came before is in the log.
+    gateway.metrics.resync("presence");
+    for connection in gateway.registry.all() {
+        connection.outbox.lose_all(Code::Overloaded);
+    }
+    registered?;
+    // What they watched was lost with them.
+    gateway.watch_again();
+    Ok(())
+}
+
+async fn tell_all(gateway: &Gateway, all: &[Arc<Connection>], upto: u64) -> Result<(), Failure> {
     for chunk in all.chunks(PER_REQUEST) {
         let connections = chunk.iter().map(|connection| Registration {
             tenant: (&connection.identity.tenant).into(),
@@ -102,12 +120,5 @@ async fn register_again(gateway: &Gateway, upto: u64) -> Result<(), Failure> {
     }
     let kept = gateway.registry.all().iter().map(|connection| connection.id).collect();
     gateway.prune_session(PruneRequest { gateway: gateway.incarnation.clone(), upto, kept }).await?;
-    // From here on events find them; what came before is in the log.
-    gateway.metrics.resync("presence");
-    for connection in gateway.registry.all() {
-        connection.outbox.lose_all(Code::Overloaded);
-    }
-    // What they watched was lost with them.
-    gateway.watch_again();
     Ok(())
 }

@@ -58,6 +58,8 @@ struct State {
     items: VecDeque<Item>,
     bytes: usize,
     lost: Option<(Code, Named)>,
+    /// Events are not believed to be whole: none is taken until what was lost is told.
+    doubted: bool,
     /// `connected` was queued: events may go out.
     live: bool,
     ended: bool,
@@ -96,6 +98,8 @@ pub(crate) enum Pushed {
     Queued,
     /// The queue was full: this many bytes of it were dropped, and the event with them.
     Overflow(usize),
+    /// Dropped, for [`Outbox::doubt`].
+    Doubted,
     /// The connection is ending.
     Ended,
 }
@@ -111,6 +115,9 @@ impl Outbox {
         let mut state = self.state.lock();
         if state.ended {
             return Pushed::Ended;
+        }
+        if state.doubted {
+            return Pushed::Doubted;
         }
         if state.bytes + size > self.max_bytes {
             let dropped = state.overflow(event, self.protocol);
@@ -142,9 +149,16 @@ impl Outbox {
         state.wake();
     }
 
+    /// Something may be missing before what comes from here on: no event goes out before [`Outbox::lose_all`], so
+    /// that nobody sees a hole that was not told of.
+    pub fn doubt(&self) {
+        self.state.lock().doubted = true;
+    }
+
     /// Events of unknown conversations were lost on the way here.
     pub fn lose_all(&self, code: Code) {
         let mut state = self.state.lock();
+        state.doubted = false;
         if !state.ended {
             state.lost = Some((code, Named::All));
             state.wake();
@@ -285,6 +299,19 @@ mod tests {
             })
             .collect();
         assert!(payloads.iter().all(|&payload| payload == payloads[0]));
+    }
+
+    #[test]
+    fn what_is_in_doubt_does_not_go_out_until_it_is_told_what_was_lost() {
+        let outbox = live(1 << 20);
+        assert_eq!(outbox.push_event(&entries("a", 1)), Pushed::Queued);
+        outbox.doubt();
+        assert_eq!(outbox.push_event(&entries("a", 1)), Pushed::Doubted);
+        assert_eq!(taken(&outbox), (None, 1), "what came before is whole");
+        outbox.lose_all(Code::Overloaded);
+        assert_eq!(outbox.push_event(&entries("a", 1)), Pushed::Queued);
+        let all = Lost { code: Code::Overloaded, conversations: Vec::new() };
+        assert_eq!(taken(&outbox), (Some(all), 1));
     }
 
     #[test]
