@@ -80,6 +80,7 @@ impl Gateway {
     /// Subscribes to the bus, in the background, and begins to take connections: they wait for that.
     pub fn new(deps: GatewayDeps) -> Arc<Self> {
         let incarnation = deps.clock.uuid_v4().simple().to_string();
+        let links = Links::new(&incarnation, deps.config.max_held_publications, Instant::now());
         let metrics = EdgeMetrics::new(&deps.metrics);
         let gateway = Arc::new(Self {
             incarnation,
@@ -88,7 +89,7 @@ impl Gateway {
             admission: Admission::new(&deps.config),
             line: Line::new(metrics.presence_checks_waiting.clone()),
             metrics,
-            links: Mutex::new(Links::new(deps.config.max_held_publications, Instant::now())),
+            links: Mutex::new(links),
             missing: Notify::new(),
             draining: AtomicBool::new(false),
             unauthenticated: AtomicU64::new(0),

@@ -2,6 +2,9 @@
 //! stays in memory, for gateways that the bus did not bring it; and at a steady interval a heartbeat says
 //! which number was the last, so that a loss shows also where nothing comes behind it.
 //!
+//! What is published later on another subject may overtake: a publication says which numbers of the other links
+//! go before it, and gateways wait for these.
+//!
 //! The link to all gateways beats for as long as the incarnation lives: they learn of it there, and notice
 //! when it falls silent. One to a single gateway beats until nothing went over it for `routing.link_idle_ms`.
 
@@ -18,7 +21,9 @@ use posthorn_bus::{
     subjects::{ALL_GATEWAYS, of_gateway},
 };
 use posthorn_clock::{Instant, sleep_until, timeout};
-use posthorn_proto::internal::{Heartbeat, Missed, MissedReply, MissedRequest, Publication, publication::What};
+use posthorn_proto::internal::{
+    Heartbeat, Missed, MissedReply, MissedRequest, PlaceOnSubject, Publication, publication::What,
+};
 use posthorn_tasks::Tasks;
 use prost::Message;
 use tokio::sync::mpsc;
@@ -62,6 +67,10 @@ struct Known {
 
 struct Link {
     queue: mpsc::Sender<Publication>,
+    /// The last number that was given.
+    number: u64,
+    /// The number that the last publication to all gateways goes after.
+    before_all: u64,
     sent: Arc<Mutex<Sent>>,
     /// Held by the task that publishes: the next one waits for it.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -105,10 +114,12 @@ impl Links {
     pub async fn publish(&self, subject: &str, mut publication: Publication) {
         publication.publisher.clone_from(&self.0.publisher);
         while !self.0.tasks.stopping().is_cancelled() {
-            match self.queue(subject).send(publication).await {
-                Ok(()) => return,
-                // It became idle just now.
-                Err(unsent) => publication = unsent.0,
+            let queue = self.queue(subject);
+            // It may become idle just now.
+            let Ok(place) = queue.reserve().await else { continue };
+            let mut known = self.0.links.lock();
+            if known.number(subject, &queue, &mut publication) {
+                return place.send(publication);
             }
         }
         self.0.metrics.publications_dropped.inc();
@@ -136,15 +147,16 @@ impl Links {
             return link.queue.clone();
         }
         let (queue, publications) = mpsc::channel(self.0.queue);
-        let (sent, turn) = match before {
-            Some(link) => (Arc::clone(&link.sent), Arc::clone(&link.turn)),
+        let link = match before {
+            Some(link) => Link { queue: queue.clone(), sent: Arc::clone(&link.sent), turn: Arc::clone(&link.turn), ..*link },
             None => {
                 known.make_room();
                 let number = if subject == ALL_GATEWAYS { 0 } else { known.floor };
-                (Arc::new(Mutex::new(Sent { number, ..Sent::default() })), Arc::default())
+                let sent = Arc::new(Mutex::new(Sent { number, ..Sent::default() }));
+                Link { queue: queue.clone(), number, before_all: number, sent, turn: Arc::default() }
             }
         };
-        let link = Link { queue: queue.clone(), sent: Arc::clone(&sent), turn: Arc::clone(&turn) };
+        let (sent, turn) = (Arc::clone(&link.sent), Arc::clone(&link.turn));
         known.links.insert(subject.to_owned(), link);
         drop(known);
         let task = Publishing { inner: Arc::clone(&self.0), subject: subject.to_owned(), publications, sent };
@@ -157,6 +169,27 @@ impl Links {
 }
 
 impl Known {
+    /// Gives it the next number, and says what of the other links goes before. False where another queue has taken
+    /// the place of this one.
+    fn number(&mut self, subject: &str, queue: &mpsc::Sender<Publication>, publication: &mut Publication) -> bool {
+        let after_all = self.links.get(ALL_GATEWAYS).map_or(0, |link| link.number);
+        let Some(link) = self.links.get_mut(subject).filter(|link| link.queue.same_channel(queue)) else { return false };
+        link.number += 1;
+        publication.number = link.number;
+        if subject != ALL_GATEWAYS {
+            publication.after_all = after_all;
+            return true;
+        }
+        let others = self.links.iter_mut().filter(|(other, link)| *other != subject && link.number > link.before_all);
+        publication.after_own = others
+            .map(|(subject, link)| {
+                link.before_all = link.number;
+                PlaceOnSubject { subject: subject.clone(), number: link.number }
+            })
+            .collect();
+        true
+    }
+
     fn make_room(&mut self) {
         if self.links.len() < MAX_REMEMBERED {
             return;
@@ -165,7 +198,7 @@ impl Known {
         self.links.retain(|_, link| {
             let idle = link.queue.is_closed();
             if idle {
-                *floor = link.sent.lock().number.max(*floor);
+                *floor = link.number.max(*floor);
             }
             !idle
         });
@@ -235,11 +268,10 @@ impl Publishing {
         }
     }
 
-    async fn send(&self, mut publication: Publication, works: &mut bool) {
+    async fn send(&self, publication: Publication, works: &mut bool) {
         let message = {
             let mut sent = self.sent.lock();
-            sent.number += 1;
-            publication.number = sent.number;
+            sent.number = publication.number;
             let message = Bytes::from(publication.encode_to_vec());
             sent.add(message.clone(), self.inner.replay_bytes);
             message

@@ -6594,6 +6594,12 @@ pub struct Publication {
     /// On subject `gateways`, in place of connections: whose they are, where it is not known where.
     #[prost(string, repeated, tag = "6")]
     pub users: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of the same publisher. On a gateway's subject: all of `gateways` up to this number goes before. On `gateways`:
+    /// what of these subjects goes before.
+    #[prost(uint64, tag = "20")]
+    pub after_all: u64,
+    #[prost(message, repeated, tag = "21")]
+    pub after_own: ::prost::alloc::vec::Vec<PlaceOnSubject>,
     #[prost(oneof = "publication::What", tags = "10, 11, 12, 13, 14, 15, 16")]
     pub what: ::core::option::Option<publication::What>,
 }
@@ -6616,6 +6622,13 @@ pub mod publication {
         #[prost(message, tag = "16")]
         Heartbeat(super::Heartbeat),
     }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlaceOnSubject {
+    #[prost(string, tag = "1")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
 }
 /// No news: the publication before it on this link had the number that this one has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

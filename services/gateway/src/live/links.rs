@@ -1,5 +1,5 @@
 //! What this gateway has of each publisher, by the numbers of its publications. They are given on in order
-//! and once. What is behind a hole is held until the publisher was asked for what is missing; what nobody
+//! and once, also those on different subjects that the publisher put in an order. What is behind a hole is held until the publisher was asked for what is missing; what nobody
 //! has any more, and what a publisher leaves behind that is gone, is told as lost.
 
 use std::{
@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use posthorn_bus::subjects::of_gateway;
 use posthorn_clock::Instant;
 use posthorn_proto::internal::{Heard, Heartbeat, Missed, MissedReply, Publication};
 
@@ -72,6 +73,8 @@ struct Publisher {
 /// All publishers.
 pub(crate) struct Links {
     publishers: HashMap<String, Publisher>,
+    /// This gateway's own subject.
+    own: String,
     /// Since when it listens.
     began: Instant,
     max_held: usize,
@@ -82,11 +85,15 @@ impl Link {
         self.end > self.last
     }
 
-    /// What follows the last one without a hole.
-    fn next(&mut self, ready: &mut Vec<Publication>) {
-        while let Some(publication) = self.held.remove(&(self.last + 1)) {
+    /// What follows the last one without a hole, and without one on the other subject before it.
+    fn next(&mut self, other: &Self, before: impl Fn(&Publication) -> u64, ready: &mut Vec<Publication>) {
+        while let Some(next) = self.held.first_entry().filter(|next| *next.key() == self.last + 1) {
+            // Of a link that nothing is known of nothing is waited for.
+            if other.known && before(next.get()) > other.last {
+                return;
+            }
             self.last += 1;
-            ready.push(publication);
+            ready.push(next.remove());
         }
     }
 
@@ -119,6 +126,15 @@ impl Publisher {
         }
     }
 
+    /// A publication on the other subject says so. To all gateways this may have been before this one.
+    fn hears_of(&mut self, subject: Subject, number: u64) {
+        let link = self.link(subject);
+        if number > 0 && (link.known || subject == Subject::Own) {
+            link.known = true;
+            link.ends_at(number);
+        }
+    }
+
     fn silent(&self, now: Instant) -> bool {
         !self.gone && self.beat.is_some_and(|beat| now.saturating_duration_since(self.heard) > beat * SILENT_BEATS)
     }
@@ -136,6 +152,18 @@ impl Publisher {
         self.link(subject).give_up(what, step);
     }
 
+    /// Gives on what waits for nothing any more.
+    fn advance(&mut self, name: &str, step: &mut Step) {
+        loop {
+            let before = step.ready.len();
+            self.own.next(&self.all, |one| one.after_all, &mut step.ready);
+            self.all.next(&self.own, |one| on_subject(one, name), &mut step.ready);
+            if step.ready.len() == before {
+                return;
+            }
+        }
+    }
+
     /// Something to be asked for, where it can be.
     fn wanting(&self, now: Instant) -> bool {
         let wants = |link: &Link| link.behind() || link.doubted.is_some();
@@ -143,11 +171,16 @@ impl Publisher {
     }
 }
 
+/// The number on this gateway's own subject that goes before a publication to all.
+fn on_subject(publication: &Publication, name: &str) -> u64 {
+    publication.after_own.iter().find(|place| place.subject == name).map_or(0, |place| place.number)
+}
+
 const BOTH: [Subject; 2] = [Subject::Own, Subject::All];
 
 impl Links {
-    pub fn new(max_held: usize, now: Instant) -> Self {
-        Self { publishers: HashMap::new(), began: now, max_held: max_held.max(1) }
+    pub fn new(gateway: &str, max_held: usize, now: Instant) -> Self {
+        Self { publishers: HashMap::new(), own: of_gateway(gateway), began: now, max_held: max_held.max(1) }
     }
 
     /// From now on it hears what goes to all gateways.
@@ -174,12 +207,16 @@ impl Links {
         link.events |= !publication.users.is_empty();
         if number > link.last {
             link.end = link.end.max(number);
+            // What goes before it on the other subject is there too, or missing there.
+            let before = publication.after_all.max(on_subject(&publication, &self.own));
             link.held.insert(number, publication);
-            link.next(&mut step.ready);
+            publisher.hears_of(subject.other(), before);
+            publisher.advance(&self.own, &mut step);
         }
-        let full = link.held.len() > self.max_held;
+        let full = publisher.link(subject).held.len() > self.max_held;
         if full || (!publisher.keeps && publisher.link(subject).behind()) {
             publisher.give_up(subject, &mut step);
+            publisher.advance(&self.own, &mut step);
         }
         step
     }
@@ -207,6 +244,7 @@ impl Links {
         link.ends_at(number);
         if link.behind() && !publisher.keeps {
             publisher.give_up(subject, &mut step);
+            publisher.advance(&self.own, &mut step);
         }
         step
     }
@@ -219,6 +257,7 @@ impl Links {
                 publisher.link(subject).doubted.get_or_insert(now);
             } else {
                 publisher.give_up(subject, &mut step);
+                publisher.advance(&self.own, &mut step);
                 publisher.link(subject).any = true;
             }
         }
@@ -260,7 +299,7 @@ impl Links {
         (publisher.keeps, publisher.gone) = (true, false);
         // The bus should bring something of it soon.
         publisher.beat.get_or_insert(USUAL_BEAT);
-        let mut more = false;
+        let before = [publisher.own.last, publisher.all.last];
         for (subject, missed) in [(Subject::Own, reply.own), (Subject::All, reply.all)] {
             let Missed { last, publications } = missed.unwrap_or_default();
             let loses = publisher.loses(subject);
@@ -284,16 +323,22 @@ impl Links {
                 link.end = link.end.max(publication.number);
                 link.held.insert(publication.number, publication);
             }
-            link.next(&mut step.ready);
             link.ends_at(last);
-            if !link.behind() {
-                link.doubted = None;
-            } else if link.last > before {
+        }
+        publisher.advance(&self.own, &mut step);
+        // Where one of them came further, the other may have waited for it.
+        let further = before != [publisher.own.last, publisher.all.last];
+        let mut more = false;
+        for subject in BOTH {
+            if !publisher.link(subject).behind() {
+                publisher.link(subject).doubted = None;
+            } else if further {
                 more = true;
             } else {
-                link.give_up(loses, &mut step);
+                publisher.give_up(subject, &mut step);
             }
         }
+        publisher.advance(&self.own, &mut step);
         (step, more)
     }
 
@@ -312,6 +357,7 @@ impl Links {
                     publisher.give_up(subject, &mut step);
                 }
             }
+            publisher.advance(&self.own, &mut step);
             publisher.gone |= gone;
         }
         step
@@ -337,6 +383,7 @@ impl Links {
                     publisher.give_up(subject, &mut step);
                 }
             }
+            publisher.advance(&self.own, &mut step);
         }
         self.publishers.retain(|_, one| !one.gone || now.saturating_duration_since(one.heard) < FORGET);
         step

@@ -81,6 +81,15 @@ pub(crate) enum Subject {
     All,
 }
 
+impl Subject {
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Own => Self::All,
+            Self::All => Self::Own,
+        }
+    }
+}
+
 async fn consume(gateway: &Gateway, subject: Subject, mut subscription: Box<dyn Subscription>) {
     while let Some(delivery) = subscription.next().await {
         match delivery {
@@ -215,7 +224,7 @@ impl Gateway {
                 self.metrics.resync("slow_consumer");
                 self.metrics.queue_changed(-(dropped as i64));
             }
-            Pushed::Ended => {}
+            Pushed::Doubted | Pushed::Ended => {}
         }
         pushed == Pushed::Queued
     }

@@ -122,3 +122,37 @@ fn only_the_connection_at_its_own_gateway_is_left_out() {
     assert_ne!(Origin::of(&caller("g", 7)), Origin::of(&caller("h", 7)));
     assert_eq!([Origin::of(&caller("", 7)), Origin::of(&caller("g", 0))], [None, None]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_publication_says_what_goes_before_it_on_other_subjects() {
+    let tasks = Tasks::new();
+    let (links, bus, _) = links(&RoutingConfig::default(), &tasks);
+    let mut subscriptions = Vec::new();
+    for subject in [ALL_GATEWAYS, "gateway.g", "gateway.h"] {
+        subscriptions.push(bus.subscribe(subject).await.expect("subscribes"));
+    }
+    // To g, to all, to all, to h, to g, to all.
+    for at in [1, 0, 0, 2, 1, 0] {
+        links.publish([ALL_GATEWAYS, "gateway.g", "gateway.h"][at], typing()).await;
+    }
+    let mut published = Vec::new();
+    for (subscription, how_many) in subscriptions.iter_mut().zip([3, 2, 1]) {
+        let mut of_subject = Vec::new();
+        while of_subject.len() < how_many {
+            let Some(Delivery::Message(bytes)) = subscription.next().await else { panic!("the bus is gone") };
+            let publication = Publication::decode(bytes).expect("decodes");
+            if matches!(publication.what, Some(What::Typing(_))) {
+                let mut before: Vec<_> =
+                    publication.after_own.into_iter().map(|place| (place.subject, place.number)).collect();
+                before.sort();
+                of_subject.push((publication.number, publication.after_all, before));
+            }
+        }
+        published.push(of_subject);
+    }
+    let place = |subject: &str, number| (subject.to_owned(), number);
+    let both = vec![place("gateway.g", 2), place("gateway.h", 1)];
+    assert_eq!(published[0], [(1, 0, vec![place("gateway.g", 1)]), (2, 0, vec![]), (3, 0, both)]);
+    assert_eq!(published[1], [(1, 0, vec![]), (2, 2, vec![])]);
+    assert_eq!(published[2], [(1, 2, vec![])]);
+}

@@ -1,3 +1,4 @@
+use posthorn_proto::internal::PlaceOnSubject;
 use prost::Message;
 
 use super::{Subject::*, *};
@@ -35,7 +36,7 @@ fn reply(publisher: &str, numbers: &[u64], last: u64) -> MissedReply {
 impl Bench {
     fn new() -> Self {
         let now = Instant::now();
-        let mut bench = Self { links: Links::new(8, now), now };
+        let mut bench = Self { links: Links::new("me", 8, now), now };
         bench.later(60_000);
         bench
     }
@@ -263,4 +264,44 @@ fn a_link_that_is_idle_is_not_taken_for_one_that_lost_something_and_a_dead_publi
     bench.answer(reply("r1", &[], 0));
     bench.later(10 * BEAT);
     assert_eq!(bench.tick(), fine(&[]));
+}
+
+/// One to all gateways, that goes after so many of these subjects.
+fn to_all(number: u64, after_own: &[(&str, u64)]) -> Publication {
+    let place = |&(subject, number): &(&str, u64)| PlaceOnSubject { subject: subject.to_owned(), number };
+    Publication { after_own: after_own.iter().map(place).collect(), ..publication("r1", number) }
+}
+
+#[test]
+fn what_overtakes_on_another_subject_waits_for_what_goes_before_it() {
+    let mut bench = Bench::with_two();
+    assert_eq!(bench.take(Own, "r1", 1), fine(&[1]));
+    let other_gateway = to_all(1, &[("gateway.me", 1), ("gateway.you", 40)]);
+    assert_eq!(seen(bench.links.take(All, other_gateway, bench.now)), fine(&[1]));
+    assert_eq!(seen(bench.links.take(All, to_all(2, &[("gateway.me", 3)]), bench.now)), fine(&[]));
+    assert!(bench.wanting(), "two are missing on the own subject");
+    assert_eq!(bench.take(Own, "r1", 2), fine(&[2]));
+    assert_eq!(bench.take(Own, "r1", 3), fine(&[3, 2]));
+    assert!(!bench.wanting());
+    let own = Publication { after_all: 4, ..publication("r1", 4) };
+    assert_eq!(seen(bench.links.take(Own, own, bench.now)), fine(&[]));
+    assert_eq!(seen(bench.links.take(All, to_all(3, &[]), bench.now)), fine(&[3]));
+    assert_eq!(seen(bench.links.take(All, to_all(4, &[]), bench.now)), fine(&[4, 4]));
+}
+
+#[test]
+fn what_waits_for_another_subject_is_asked_for_and_given_up_where_nobody_has_it() {
+    let mut bench = Bench::with_two();
+    assert_eq!(bench.take(Own, "r1", 1), fine(&[1]));
+    assert_eq!(seen(bench.links.take(All, to_all(1, &[("gateway.me", 2)]), bench.now)), fine(&[]));
+    let all = Missed { last: 1, publications: vec![to_all(1, &[("gateway.me", 2)]).encode_to_vec().into()] };
+    let answer = MissedReply { all: Some(all), ..reply("r1", &[2], 2) };
+    assert_eq!(bench.answer(answer), fine(&[2, 1]));
+
+    assert_eq!(seen(bench.links.take(All, to_all(2, &[("gateway.me", 3)]), bench.now)), fine(&[]));
+    assert_eq!(bench.conclude(&[], true), (vec![Lost::Events, Lost::Events], vec![2]));
+    assert!(!bench.wanting());
+    // Of a publisher that was never heard on the subject of all gateways, nothing of there is waited for.
+    let new = Publication { after_all: 9, ..publication("r2", 1) };
+    assert_eq!(seen(bench.links.take(Own, new, bench.now)), fine(&[1]));
 }
