@@ -1,12 +1,18 @@
 //! Every service in processes of its own, on real engines, behind one address.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context, Result, ensure};
-use posthorn_client::{ClientConfig, Event, Outgoing, backend::Backend};
+use anyhow::{Context, Result, bail, ensure};
+use posthorn_client::{
+    ClientConfig, Event, Format, Outgoing,
+    backend::Backend,
+    proto::{ClientFrame, Connect, Send, client_frame::Request, server_frame::Frame},
+};
 use posthorn_clock::timeout;
 use posthorn_engines::{Mode, detached::Detached, mode};
 use posthorn_testkit::{Deployment, Person};
+
+use crate::raw::{Raw, text_of};
 
 const WAIT: Duration = Duration::from_secs(120);
 const SERVICES: [&str; 5] = ["gateway", "session", "routing", "storage", "push"];
@@ -69,6 +75,8 @@ async fn faults_and_the_end(cluster: &mut Deployment) -> Result<()> {
     let (ann, mut ben) = (person(cluster, "ann").await?, person(cluster, "ben").await?);
     say(&ann, &mut ben, "ben", "all of them").await?;
 
+    one_trace(cluster).await?;
+
     for service in SERVICES {
         kill(cluster.pids(service)[0])?;
     }
@@ -106,4 +114,45 @@ async fn faults_and_the_end(cluster: &mut Deployment) -> Result<()> {
     let status = cluster.status().await?;
     ensure!(status["up"] == false && status["ready"] == false, "{status}");
     cluster.down().await.context("once more")
+}
+
+/// From the sender's frame to the recipient's, through processes that share no memory: gateway, routing, storage,
+/// over NATS, the other gateway.
+async fn one_trace(cluster: &Deployment) -> Result<()> {
+    const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let backend = Backend::new(&cluster.running.http, &cluster.running.admin_key, WAIT)?;
+    let mut people = Vec::new();
+    for user in ["ann", "ben"] {
+        let token = backend.mint_token(user, "tablet", 3_600, "unlimited").await?.token;
+        let connect = Connect { token, ..Connect::default() };
+        people.push(Raw::connect(&cluster.running.ws, Format::Json, connect).await?);
+    }
+    let send = Some(Request::Send(Send { to: "ben".into(), ..text_of("follow me") }));
+    let traceparent = format!("00-{TRACE_ID}-00f067aa0ba902b7-01");
+    people[0].send(&ClientFrame { id: 90, traceparent, request: send }).await?;
+    let Frame::Sent(sent) = people[0].reply(90).await? else { bail!("not sent") };
+    people[1].entries_to(&sent.conversation, sent.seq).await?;
+
+    let mut told = BTreeMap::new();
+    for service in ["gateway", "session", "routing", "storage"] {
+        for number in 1..=2 {
+            let log = format!("{service}-{number}.log");
+            let text = std::fs::read_to_string(cluster.dir().join("log").join(&log))?;
+            let lines: Vec<String> = text.lines().filter(|line| line.contains(TRACE_ID)).map(str::to_owned).collect();
+            told.insert((service, number), lines);
+        }
+    }
+    let which = |service: &str, words: &[&str]| -> Vec<u32> {
+        let says = |lines: &[String]| lines.iter().any(|line| words.iter().all(|word| line.contains(word)));
+        let those = told.iter().filter(|((of, _), lines)| *of == service && says(lines));
+        those.map(|((_, number), _)| *number).collect()
+    };
+    let sender = which("gateway", &["a request to trace", "send"]);
+    ensure!(sender.len() == 1, "one gateway took the frame: {told:?}");
+    for (service, method) in [("routing", "Append"), ("storage", "Append"), ("session", "Lookup")] {
+        ensure!(!which(service, &["answered", method]).is_empty(), "{service} {method}: {told:?}");
+    }
+    let delivered = which("gateway", &["deliver", "in the connection's queue"]);
+    ensure!(delivered.iter().any(|gateway| !sender.contains(gateway)), "the other gateway delivered it: {told:?}");
+    Ok(())
 }

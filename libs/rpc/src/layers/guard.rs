@@ -118,7 +118,7 @@ where
             };
             let scope = Context { trace, deadline: allowed.map(|allowed| started + allowed) };
             let span = span_of(shared.service, &method, trace);
-            let work = context::within(scope, AssertUnwindSafe(work).catch_unwind()).instrument(span);
+            let work = context::within(scope, AssertUnwindSafe(work).catch_unwind()).instrument(span.clone());
             let ended = match allowed {
                 Some(allowed) => timeout(allowed, work).await.ok(),
                 None => Some(work.await),
@@ -132,7 +132,11 @@ where
                 }
                 None => refusal(&Failure::plain(Code::DeadlineExceeded)),
             };
-            shared.durations.observe(&method, code_of(response.headers()), started.elapsed());
+            let (code, took) = (code_of(response.headers()), started.elapsed());
+            shared.durations.observe(&method, code, took);
+            if trace.sampled() {
+                tracing::info!(parent: &span, code, us = took.as_micros(), "answered");
+            }
             drop(in_flight);
             Ok(response)
         })

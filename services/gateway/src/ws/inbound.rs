@@ -99,7 +99,12 @@ impl Serving {
                 Excess::Flood(failure) => Err(Ending::Server(failure)),
             };
         }
-        self.begin(id, name, self.trace(&traceparent), request);
+        let trace = self.trace(&traceparent);
+        if trace.sampled() {
+            let (trace_id, span_id) = (trace.trace_id(), trace.span_id());
+            tracing::info!(trace_id, span_id, connection = self.connection.id, request = name, "a request to trace");
+        }
+        self.begin(id, name, trace, request);
         Ok(())
     }
 
