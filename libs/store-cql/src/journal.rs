@@ -59,7 +59,7 @@ impl Journal {
         let mut slots = Vec::new();
         for _ in 0..SLOTS {
             let (tx, rx) = mpsc::channel(core.max_batch);
-            tasks.background("store journal", Arc::clone(&core).write_marks(rx));
+            tasks.background("store journal", Arc::clone(&core).write_marks(rx, tasks.clone()));
             slots.push(tx);
         }
         Self { core, slots }
@@ -106,10 +106,22 @@ impl Journal {
 }
 
 impl Core {
-    /// One write at a time, of all that waits.
-    async fn write_marks(self: Arc<Self>, mut queue: mpsc::Receiver<Mark>) {
+    /// One write at a time, of all that waits. What waits at the end is written, too.
+    async fn write_marks(self: Arc<Self>, mut queue: mpsc::Receiver<Mark>, tasks: Tasks) {
+        let stopping = tasks.stopping();
         let mut waiting = Vec::new();
-        while queue.recv_many(&mut waiting, self.max_batch).await > 0 {
+        loop {
+            let taken = tokio::select! {
+                biased;
+                taken = queue.recv_many(&mut waiting, self.max_batch) => taken,
+                () = stopping.cancelled(), if !queue.is_closed() => {
+                    queue.close();
+                    continue;
+                }
+            };
+            if taken == 0 {
+                return;
+            }
             #[allow(clippy::cast_precision_loss, reason = "at most `cql.max_batch_notes`")]
             self.calls.metrics.notes.observe(waiting.len() as f64);
             let mut by_instance: BTreeMap<InstanceId, Vec<Mark>> = BTreeMap::new();
