@@ -3,6 +3,7 @@
 //! next begins when one ends.
 
 mod cql;
+mod hops;
 
 use std::{
     path::{Path, PathBuf},
@@ -16,9 +17,10 @@ use axum::Router;
 use clap::{Args, Subcommand};
 use cql::CqlArgs;
 use hdrhistogram::Histogram;
+use hops::HopsArgs;
 use posthorn_client::{Client, ClientConfig, ClientDeps, Event, Observer, Outgoing, Sink, TcpConnector};
 use posthorn_clock::{Clock, Instant};
-use posthorn_node::{Node, NodeConfig};
+use posthorn_node::{Node, NodeConfig, Topology};
 use posthorn_proto::{
     client::{Membership, Role},
     internal::{Caller, CreateRequest, CreateTenantRequest, MintTokenRequest},
@@ -40,6 +42,8 @@ const AIM_IN_FLIGHT: usize = 1_024;
 enum Other {
     /// Appends to ScyllaDB or Cassandra beside plain inserts of the same rows
     Cql(CqlArgs),
+    /// Sends through services in one process beside the same over gRPC
+    Hops(HopsArgs),
 }
 
 #[derive(Args)]
@@ -75,29 +79,31 @@ struct Benched {
 }
 
 pub async fn run(args: BenchArgs) -> Result<ExitCode> {
-    if let Some(Other::Cql(args)) = args.other {
-        return cql::run(args).await;
+    match args.other {
+        Some(Other::Cql(args)) => return cql::run(args).await,
+        Some(Other::Hops(args)) => return hops::run(args).await,
+        None => {}
     }
     let each = Duration::from_secs(args.seconds.max(1));
-    let dir = args.dir.join(format!("posthorn-bench-{}", Clock::system().uuid_v4().simple()));
-    let benched = Box::pin(measure(&dir, &args.in_flight, each)).await;
-    // Whatever came of it, nothing is left behind.
-    let removed = std::fs::remove_dir_all(&dir);
-    let benched = benched?;
-    removed.with_context(|| format!("removing {}", dir.display()))?;
+    let benched = in_folder(&args.dir, async |dir| measure(dir, &args.in_flight, each).await).await?;
     let text = if args.json { serde_json::to_string(&benched)? + "\n" } else { table(&benched) };
     crate::commands::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Does it in a new folder of `dir`, of which nothing is left behind, whatever comes of it.
+async fn in_folder<T>(dir: &Path, work: impl AsyncFnOnce(&Path) -> Result<T>) -> Result<T> {
+    let dir = dir.join(format!("posthorn-bench-{}", Clock::system().uuid_v4().simple()));
+    let done = Box::pin(work(&dir)).await;
+    let removed = std::fs::remove_dir_all(&dir);
+    let done = done?;
+    removed.with_context(|| format!("removing {}", dir.display()))?;
+    Ok(done)
+}
+
 async fn measure(dir: &Path, loads: &[usize], each: Duration) -> Result<Benched> {
     let store = posthorn_store::bench::run(&dir.join("trait"), loads, each).await?;
-    let mut config = NodeConfig::default();
-    config.store.data_dir = dir.join("node");
-    config.edge.drain_cap_ms = 500;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("ws://{}/v1/ws", listener.local_addr()?);
-    let node = crate::dev::start(config, listener, Router::new()).await?;
+    let (node, url) = node(&dir.join("node"), Topology::Local).await?;
     let websockets = through_websockets(&node, &url, loads, each).await;
     node.shutdown().await;
     let rate = |at: Option<&Measured>| at.map_or(0.0, |measured| measured.per_s);
@@ -107,22 +113,37 @@ async fn measure(dir: &Path, loads: &[usize], each: Duration) -> Result<Benched>
     Ok(Benched { store, websockets: websockets?, group_commit_ratio, aim_met, release: !cfg!(debug_assertions) })
 }
 
+/// All services on the embedded store, and where its clients connect.
+async fn node(data_dir: &Path, topology: Topology) -> Result<(Node, String)> {
+    let mut config = NodeConfig::default();
+    data_dir.clone_into(&mut config.store.data_dir);
+    config.edge.drain_cap_ms = 500;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("ws://{}/v1/ws", listener.local_addr()?);
+    Ok((crate::dev::start(config, topology, listener, Router::new()).await?, url))
+}
+
 async fn through_websockets(node: &Node, url: &str, loads: &[usize], each: Duration) -> Result<Vec<Measured>> {
-    let mut session = node.clients().session.clone();
-    call(session.create_tenant(CreateTenantRequest { tenant: TENANT.into() })).await?;
-    let tasks = Tasks::new();
-    let mut clients = Vec::with_capacity(SENDERS);
-    for n in 0..SENDERS {
-        clients.push((connect(node, url, n, &tasks).await?, format!("room-{n}")));
-    }
+    let clients = people(node, url, &Tasks::new()).await?;
     let mut measured = Vec::new();
     for &in_flight in loads {
-        measured.push(load(&clients, in_flight, each).await?);
+        measured.push(load(&clients, in_flight, each).await?.measured(in_flight));
     }
     for (client, _) in clients {
         client.close().await;
     }
     Ok(measured)
+}
+
+/// The senders, each with a conversation of its own.
+async fn people(node: &Node, url: &str, tasks: &Tasks) -> Result<Vec<(Client, String)>> {
+    let mut session = node.clients().session.clone();
+    call(session.create_tenant(CreateTenantRequest { tenant: TENANT.into() })).await?;
+    let mut clients = Vec::with_capacity(SENDERS);
+    for n in 0..SENDERS {
+        clients.push((connect(node, url, n, tasks).await?, format!("room-{n}")));
+    }
+    Ok(clients)
 }
 
 /// Reads what comes and keeps nothing.
@@ -163,13 +184,44 @@ async fn connect(node: &Node, url: &str, n: usize, tasks: &Tasks) -> Result<Clie
     Ok(client)
 }
 
-async fn load(clients: &[(Client, String)], in_flight: usize, each: Duration) -> Result<Measured> {
+/// How long sends took, us, and during how long they were made.
+#[derive(Clone)]
+struct Times {
+    each: Histogram<u64>,
+    seconds: f64,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { each: histogram(), seconds: 0.0 }
+    }
+}
+
+impl Times {
+    fn add(&mut self, other: &Self) -> Result<()> {
+        self.seconds += other.seconds;
+        Ok(self.each.add(&other.each)?)
+    }
+
+    fn measured(&self, in_flight: usize) -> Measured {
+        #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let per_s = self.each.len() as f64 / self.seconds;
+        let (p50_us, p99_us) = (self.each.value_at_quantile(0.5), self.each.value_at_quantile(0.99));
+        Measured { in_flight, per_s, p50_us, p99_us }
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits are allowed")
+}
+
+async fn load(clients: &[(Client, String)], in_flight: usize, each: Duration) -> Result<Times> {
     let until = Instant::now() + each;
     let mut lanes = JoinSet::new();
     for lane in 0..in_flight {
         let (client, conversation) = clients[lane % clients.len()].clone();
         lanes.spawn(async move {
-            let mut times = Histogram::<u64>::new(3)?;
+            let mut times = histogram();
             while Instant::now() < until {
                 let begun = Instant::now();
                 let text = "a line of chat, about as long as people write them when they are not in a hurry";
@@ -179,13 +231,11 @@ async fn load(clients: &[(Client, String)], in_flight: usize, each: Duration) ->
             anyhow::Ok(times)
         });
     }
-    let (begun, mut all) = (Instant::now(), Histogram::<u64>::new(3)?);
+    let (begun, mut all) = (Instant::now(), histogram());
     while let Some(lane) = lanes.join_next().await {
         all.add(lane??)?;
     }
-    #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let per_s = all.len() as f64 / begun.elapsed().as_secs_f64();
-    Ok(Measured { in_flight, per_s, p50_us: all.value_at_quantile(0.5), p99_us: all.value_at_quantile(0.99) })
+    Ok(Times { each: all, seconds: begun.elapsed().as_secs_f64() })
 }
 
 fn table(benched: &Benched) -> String {

@@ -62,7 +62,7 @@ pub async fn run(args: DevArgs) -> Result<ExitCode> {
     let keys = Keys::of(&config.store.data_dir);
     let data_dir = config.store.data_dir.clone();
     let desk = Arc::new(OnceLock::new());
-    let node = start(config, listener, pages(&desk, args.expose)).await?;
+    let node = start(config, Topology::Local, listener, pages(&desk, args.expose)).await?;
 
     let provisioned = tokio::select! {
         provisioned = provision::dev(&node, &keys) => provisioned,
@@ -83,14 +83,14 @@ pub async fn run(args: DevArgs) -> Result<ExitCode> {
 }
 
 /// Starts a node of this binary: embedded engines, local links, the machine's clock.
-pub async fn start(config: NodeConfig, listener: TcpListener, pages: Router) -> Result<Node> {
+pub async fn start(config: NodeConfig, topology: Topology, listener: TcpListener, pages: Router) -> Result<Node> {
     let (metrics, clock) = (Metrics::default(), Clock::system());
     let engines = Engines::embedded(&config, &metrics).await?;
     let parts = NodeParts {
         listener: Box::new(listener),
         clock,
         metrics,
-        topology: Topology::Local,
+        topology,
         roles: Roles::ALL,
         grpc: None,
         engines,
