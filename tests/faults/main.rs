@@ -6,6 +6,7 @@
 
 mod after;
 mod faketime;
+mod feed;
 mod talk;
 
 use std::time::Duration;
@@ -19,6 +20,8 @@ const AWAY: Duration = Duration::from_secs(20);
 const PAUSED: Duration = Duration::from_secs(15);
 /// Between two steps of a fault.
 const SHORT: Duration = Duration::from_secs(3);
+/// Presence is looked at after each fault: nobody waits for the usual grace.
+const SETTINGS: [&str; 2] = ["--set", "session.presence_grace_ms=2000"];
 const TIERS: [&str; 5] = ["gateway", "session", "routing", "storage", "push"];
 
 /// What is done to the cluster while people talk.
@@ -36,8 +39,8 @@ enum Fault {
     Stop(&'static str),
     /// All that Redis knew.
     FlushRedis,
-    /// SIGTERM to each instance of a tier and its start, one after the other.
-    Roll(&'static str),
+    /// SIGTERM to each instance of these tiers and its start, one after the other.
+    Roll(&'static [&'static str]),
     /// So many instances, one number after the other.
     Scale(&'static str, [usize; 2]),
     /// An instance of each service whose clock is an hour ahead.
@@ -72,11 +75,11 @@ const CASES: &[Case] = &[
     case("stop-redis", Fault::Stop("redis"), false, 50, 15_000.0),
     case("flush-redis", Fault::FlushRedis, false, 15, 15_000.0),
     case("stop-cassandra", Fault::Stop("cassandra"), false, 60, 60_000.0),
-    case("roll-gateways", Fault::Roll("gateway"), false, 50, 30_000.0),
-    case("roll-sessions", Fault::Roll("session"), false, 50, 30_000.0),
-    case("roll-routing", Fault::Roll("routing"), false, 50, 30_000.0),
-    case("roll-storage", Fault::Roll("storage"), false, 50, 30_000.0),
-    case("roll-push", Fault::Roll("push"), false, 50, 30_000.0),
+    case("roll-gateways", Fault::Roll(&["gateway"]), false, 50, 30_000.0),
+    case("roll-sessions", Fault::Roll(&["session"]), false, 50, 30_000.0),
+    case("roll-routing", Fault::Roll(&["routing"]), false, 50, 30_000.0),
+    case("roll-storage", Fault::Roll(&["storage"]), false, 50, 30_000.0),
+    case("roll-push", Fault::Roll(&["push"]), false, 50, 30_000.0),
     case("scale-routing", Fault::Scale("routing", [3, 1]), false, 60, 30_000.0),
     case("scale-gateways", Fault::Scale("gateway", [4, 2]), false, 60, 30_000.0),
     case("clocks", Fault::Clocks, false, 90, 30_000.0),
@@ -99,8 +102,7 @@ async fn nothing_acknowledged_is_lost_while_parts_fail_on_a_cluster() -> Result<
         return Ok(());
     }
     let cases = chosen()?;
-    // Presence is looked at after each fault: nobody waits for the usual grace.
-    let mut cluster = Deployment::start(&["--set", "session.presence_grace_ms=2000"]).await?;
+    let mut cluster = Deployment::start(&SETTINGS).await?;
     let mut failed = Vec::new();
     for case in cases {
         let begun = Instant::now();
@@ -123,9 +125,26 @@ async fn nothing_acknowledged_is_lost_while_parts_fail_on_a_cluster() -> Result<
     Ok(())
 }
 
+/// `POSTHORN_PREVIOUS` is the program of the build before. Instances of both work side by side until the last one
+/// is rolled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_build_before_is_rolled_to_this_one_on_a_cluster() -> Result<()> {
+    let previous = std::env::var_os("POSTHORN_PREVIOUS").filter(|previous| !previous.is_empty());
+    let Some(previous) = previous.filter(|_| posthorn_engines::mode() != posthorn_engines::Mode::Off) else {
+        println!("not run: POSTHORN_PREVIOUS names no build");
+        return Ok(());
+    };
+    let mut cluster = Deployment::start_of(previous.into(), &SETTINGS).await?;
+    cluster.goes_on_with_this_build()?;
+    let result = under(&cluster, &case("roll-build", Fault::Roll(&TIERS), false, 120, 30_000.0)).await;
+    println!("roll-build       {}", result.with_context(|| cluster.keep().display().to_string())?);
+    Ok(())
+}
+
 /// One replay through one fault, and its result in words.
 async fn under(cluster: &Deployment, case: &Case) -> Result<String> {
     let before = after::Normal::of(cluster).await?;
+    let feed = feed::Follower::start(cluster).await?;
     let mut run = talk::replay(cluster, case.seconds).await?;
     run.acked(100).await?;
     tokio::select! {
@@ -134,6 +153,8 @@ async fn under(cluster: &Deployment, case: &Case) -> Result<String> {
     }
     let outcome = run.result().await?;
     outcome.whole()?;
+    let (conversation, head) = outcome.conversation()?;
+    feed.complete(&conversation, head).await?;
     let (took, limit) = (outcome.delivered_within_ms(), case.max_deliver_ms);
     ensure!(took <= limit, "99 of 100 deliveries took up to {took} ms, more than {limit}");
     after::check(cluster, &before).await?;
@@ -164,10 +185,12 @@ async fn apply(cluster: &Deployment, fault: Fault) -> Result<()> {
             cluster.cluster("start", &[engine]).await?;
         }
         Fault::FlushRedis => cluster.redis("FLUSHALL").await?,
-        Fault::Roll(tier) => {
-            for member in cluster.members(tier).await? {
-                cluster.cluster("stop", &[&member.name]).await?;
-                cluster.cluster("start", &[&member.name]).await?;
+        Fault::Roll(tiers) => {
+            for tier in tiers {
+                for member in cluster.members(tier).await? {
+                    cluster.cluster("stop", &[&member.name]).await?;
+                    cluster.cluster("start", &[&member.name]).await?;
+                }
             }
         }
         Fault::Scale(tier, numbers) => {

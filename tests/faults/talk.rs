@@ -109,6 +109,14 @@ impl Outcome {
         Ok(())
     }
 
+    /// Where they talked, and the last seq of it.
+    pub fn conversation(&self) -> Result<(String, u64)> {
+        let file = &self.result["files"][0];
+        let of = file["conversation"].as_str().zip(file["head_seq"].as_u64());
+        let (conversation, head) = of.with_context(|| format!("no conversation in {file}"))?;
+        Ok((conversation.to_owned(), head))
+    }
+
     /// From the send, for 99 of 100 deliveries.
     pub fn delivered_within_ms(&self) -> f64 {
         self.result["deliver_p99_ms"].as_f64().unwrap_or(f64::MAX)

@@ -47,9 +47,13 @@ pub struct Deployment {
 impl Deployment {
     /// Two of each service, unless the arguments of `posthorn cluster up` say otherwise.
     pub async fn start(arguments: &[&str]) -> Result<Self> {
+        Self::start_of(Server::binary()?, arguments).await
+    }
+
+    /// Of another build.
+    pub async fn start_of(binary: PathBuf, arguments: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("posthorn-cluster-").tempdir()?;
         let dir = folder.path().join("cluster");
-        let binary = Server::binary()?;
         let guard = std::process::Command::new("sh")
             .args(["-c", GUARD, "sh"])
             .arg(&binary)
@@ -73,6 +77,12 @@ impl Deployment {
     pub async fn change(&mut self, command: &str, arguments: &[&str]) -> Result<()> {
         let line = self.cluster(command, arguments).await?;
         self.running = serde_json::from_str(&line).with_context(|| format!("no line of a cluster: {line:?}"))?;
+        Ok(())
+    }
+
+    /// What is started from now on is of this build.
+    pub fn goes_on_with_this_build(&mut self) -> Result<()> {
+        self.binary = Server::binary()?;
         Ok(())
     }
 
