@@ -8,7 +8,7 @@ use std::sync::{
 use parking_lot::Mutex;
 use posthorn_bus::Bus;
 use posthorn_clock::{Clock, Instant};
-use posthorn_rpc::{RoutingClient, SessionClient, StorageClient};
+use posthorn_rpc::{PushClient, RoutingClient, SessionClient, StorageClient};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 use tokio::sync::{Notify, watch};
@@ -35,6 +35,8 @@ pub struct GatewayDeps {
     pub routing: RoutingClient,
     pub session: SessionClient,
     pub storage: StorageClient,
+    /// For the operator alone.
+    pub push: PushClient,
     pub bus: Arc<dyn Bus>,
     pub clock: Clock,
     pub metrics: Metrics,

@@ -16,7 +16,7 @@ use chat::ChatArgs;
 use clap::{Parser, Subcommand};
 use commands::{
     backup::BackupArgs, cluster::ClusterCommand, config::ConfigCommand, errors::ErrorsArgs, export::ExportArgs,
-    import::ImportArgs, restore::RestoreArgs, schema::SchemaCommand, serve::ServeArgs, token::TokenArgs,
+    import::ImportArgs, letters::LettersCommand, restore::RestoreArgs, schema::SchemaCommand, serve::ServeArgs, token::TokenArgs,
     version::VersionArgs,
 };
 use dev::DevArgs;
@@ -54,6 +54,9 @@ enum Command {
     Export(ExportArgs),
     /// Make a store, of any engine, of what was exported
     Import(ImportArgs),
+    /// Entries that consumers of the feed gave up: list them, try them again, throw them away
+    #[command(subcommand)]
+    Letters(LettersCommand),
     /// The tables in ScyllaDB or Cassandra: say what is missing, make it
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -88,6 +91,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Backup(args) => return on_runtime(commands::backup::run(args)),
         Command::Export(args) => return on_runtime(commands::export::run(args)),
         Command::Import(args) => return on_runtime(commands::import::run(args)),
+        Command::Letters(command) => return on_runtime(commands::letters::run(command)),
         Command::Schema(command) => return on_runtime(commands::schema::run(command)),
         Command::Chat(args) => return on_runtime(chat::run(args)),
         Command::Bench(args) => return on_runtime(bench::run(args)),

@@ -6,5 +6,6 @@ mod api;
 mod document;
 mod errors;
 mod health;
+mod letters;
 mod once;
 mod place;

@@ -6,6 +6,8 @@ pub mod config;
 pub mod errors;
 pub mod export;
 pub mod import;
+pub mod letters;
+mod operator;
 pub mod restore;
 pub mod schema;
 pub mod serve;

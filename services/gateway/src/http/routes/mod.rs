@@ -4,6 +4,7 @@ pub(super) mod conversations;
 pub(super) mod devices;
 pub(super) mod entries;
 pub(super) mod health;
+pub(super) mod letters;
 pub(super) mod members;
 pub(super) mod tenants;
 pub(super) mod tokens;
