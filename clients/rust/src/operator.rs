@@ -47,6 +47,13 @@ pub struct RetriedLetter {
     pub why: Option<String>,
 }
 
+/// Whether a gateway takes new connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainState {
+    pub draining: bool,
+    pub connections: u64,
+}
+
 impl Operator {
     /// See [`Backend::over`]; the key is an operator's.
     pub fn over(connector: Arc<dyn Connector>, base: &str, key: &str, timeout: Duration) -> Result<Self, BackendError> {
@@ -67,5 +74,19 @@ impl Operator {
 
     pub async fn discard_letter(&self, group: &str, id: &str) -> Result<(), BackendError> {
         self.0.ask(Method::DELETE, &format!("/v1/operator/letters/{group}/{id}"), None).await
+    }
+
+    /// Of the gateway that answers: it takes no new connections and sends those that it has elsewhere.
+    pub async fn drain(&self) -> Result<DrainState, BackendError> {
+        self.0.ask(Method::POST, "/v1/operator/drain", None).await
+    }
+
+    /// It takes connections again.
+    pub async fn cancel_drain(&self) -> Result<DrainState, BackendError> {
+        self.0.ask(Method::DELETE, "/v1/operator/drain", None).await
+    }
+
+    pub async fn drain_state(&self) -> Result<DrainState, BackendError> {
+        self.0.ask(Method::GET, "/v1/operator/drain", None).await
     }
 }

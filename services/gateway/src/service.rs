@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 use parking_lot::Mutex;
@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     GatewayConfig,
     admission::Admission,
+    drain::Drain,
     live::{
         Links, Registry,
         asking::ask_for_what_is_missing,
@@ -58,7 +59,7 @@ pub struct Gateway {
     pub(crate) links: Mutex<Links>,
     /// Woken when publications are missing.
     pub(crate) missing: Notify,
-    draining: AtomicBool,
+    pub(crate) drain: Drain,
     /// Sockets without an authenticated `connect`, and all sockets.
     unauthenticated: AtomicU64,
     sockets: AtomicU64,
@@ -92,7 +93,7 @@ impl Gateway {
             metrics,
             links: Mutex::new(Links::new(deps.config.max_held_publications, Instant::now())),
             missing: Notify::new(),
-            draining: AtomicBool::new(false),
+            drain: Drain::default(),
             unauthenticated: AtomicU64::new(0),
             sockets: AtomicU64::new(0),
             subscribed: watch::Sender::new((false, false)),
@@ -156,15 +157,6 @@ impl Gateway {
             degraded.push("bus");
         }
         Readiness { ready, degraded }
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
-
-    /// True the first time.
-    pub(crate) fn begin_drain(&self) -> bool {
-        !self.draining.swap(true, Ordering::AcqRel)
     }
 
     pub(crate) fn subscribed(&self, subject: Subject, is: bool) {

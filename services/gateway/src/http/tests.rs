@@ -4,6 +4,7 @@
 mod access;
 mod api;
 mod document;
+mod drain;
 mod errors;
 mod health;
 mod letters;

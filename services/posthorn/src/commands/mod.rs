@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod cluster;
 pub mod config;
+pub mod drain;
 pub mod errors;
 pub mod export;
 pub mod import;

@@ -2,6 +2,7 @@
 
 pub(super) mod conversations;
 pub(super) mod devices;
+pub(super) mod drain;
 pub(super) mod entries;
 pub(super) mod health;
 pub(super) mod letters;
