@@ -135,6 +135,64 @@ async fn posthorn(arguments: &[&str]) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_looks_at_dead_letters_with_a_command_and_an_api_key_does_not() -> Result<()> {
+    let mut server = Server::start().await?;
+    let ready = server.ready.clone();
+    let (url, key) = (ready.http.as_str(), ready.demo.operator_key.as_str());
+    let run = async |arguments: &[&str], key: &str| -> Result<(bool, String)> {
+        let mut command = Command::new(Server::binary()?);
+        let out = command.arg("letters").args(arguments).args(["--url", url, "--admin-key", key]).output().await?;
+        Ok((out.status.success(), format!("{}{}", String::from_utf8(out.stdout)?, String::from_utf8(out.stderr)?)))
+    };
+    ensure!(run(&["list", "--json"], key).await? == (true, String::new()));
+    ensure!(run(&["retry", "--all"], key).await? == (true, String::new()));
+    let (listed, said) = run(&["list"], key).await?;
+    ensure!(listed && said.contains("no dead letters"), "{said}");
+    for (arguments, key, words) in [
+        (&["list"][..], ready.admin_key.as_str(), "operator's key"),
+        (&["discard", "--all"], ready.admin_key.as_str(), "operator's key"),
+        (&["list"], "phk_made-up", "unauthenticated"),
+        (&["retry", "demo/crowd/1/1"], key, "no such letter"),
+        (&["discard", "demo/crowd/1/1"], key, "no such letter"),
+        (&["discard", "crowd"], key, "is no letter"),
+        (&["list", "--group", "hooks"], key, "no such consumer group"),
+    ] {
+        let (done, said) = run(arguments, key).await?;
+        ensure!(!done && said.contains(words), "{arguments:?}: {said}");
+    }
+    server.kill().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_is_drained_by_command_and_takes_connections_again() -> Result<()> {
+    let mut server = Server::start().await?;
+    let tokens = people(&server).await?;
+    let connect = |user| Connect { token: tokens[user].clone(), ..Connect::default() };
+    let mut ann = Raw::connect(&server.ready.ws, Format::Json, connect("ann")).await?;
+    let ready = server.ready.clone();
+    let drain = async |arguments: &[&str], key: &str| -> Result<(bool, String)> {
+        let mut command = Command::new(Server::binary()?);
+        command.args(["drain", "--json", "--url", &ready.http, "--admin-key", key]).args(arguments);
+        let out = command.output().await?;
+        Ok((out.status.success(), format!("{}{}", String::from_utf8(out.stdout)?, String::from_utf8(out.stderr)?)))
+    };
+    let operator = ready.demo.operator_key.as_str();
+    let (done, said) = drain(&[], &ready.admin_key).await?;
+    ensure!(!done && said.contains("operator's key"), "{said}");
+    let waits = timeout(WAIT, drain(&["--wait"], operator));
+    let told = ann.until(|frame| if let Frame::Reconnect(told) = frame { Some(told.code.clone()) } else { None });
+    let (drained, told) = tokio::join!(waits, told);
+    ensure!(told? == "draining");
+    let (done, said) = drained??;
+    ensure!(done && said.contains(r#""draining":true"#) && said.contains(r#""connections":0"#), "{said}");
+    ensure!(Raw::connect(&server.ready.ws, Format::Json, connect("ben")).await.is_err(), "it takes nobody");
+    let (done, said) = drain(&["--cancel"], operator).await?;
+    ensure!(done && said.contains(r#""draining":false"#), "{said}");
+    Raw::connect(&server.ready.ws, Format::Json, connect("ben")).await?;
+    server.kill().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_taken_while_people_talk_is_restored_as_another_generation() -> Result<()> {
     let mut server = Server::start().await?;
     let tokens = people(&server).await?;

@@ -224,7 +224,8 @@ impl Backend {
         self.ask(Method::GET, &path, None).await
     }
 
-    async fn ask<T: DeserializeOwned>(
+    /// A success without a body is read as `null`.
+    pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -250,7 +251,8 @@ impl Backend {
         let late = || BackendError::Network(format!("none came in {} s", self.timeout.as_secs()));
         let (status, bytes) = timeout(self.timeout, exchange).await.map_err(|_| late())??;
         if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|error| BackendError::Malformed(error.to_string()));
+            let json: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+            return serde_json::from_slice(json).map_err(|error| BackendError::Malformed(error.to_string()));
         }
         Err(BackendError::Refused(failure_of(status, &bytes)))
     }

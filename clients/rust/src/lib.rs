@@ -21,6 +21,7 @@ mod connect;
 mod engine;
 mod event;
 pub mod http;
+pub mod operator;
 mod outbox;
 mod sending;
 mod socket;

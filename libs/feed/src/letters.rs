@@ -3,14 +3,18 @@
 pub mod conformance;
 mod records;
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use async_trait::async_trait;
 use posthorn_core::{ConversationId, ConversationKey, TenantId};
 use posthorn_proto::internal::FeedEntry;
 
-use crate::{FeedError, Result};
+use crate::{FeedError, Result, consumer::Undone};
 pub use records::RecordLetters;
+
+/// Users that a letter names; where they are more it is everybody's.
+const MAX_USERS: usize = 1_000;
+const MAX_WHY_CHARS: usize = 200;
 
 /// Which entry. One letter of it per group, however often it is parked. As text:
 /// `tenant/conversation/generation/seq`.
@@ -78,6 +82,24 @@ pub struct DeadLetter {
     pub attempts: u32,
     #[prost(uint64, tag = "4")]
     pub parked_ms: u64,
+    /// For whom it is not done; empty: for everybody.
+    #[prost(string, repeated, tag = "5")]
+    pub users: Vec<String>,
+}
+
+impl DeadLetter {
+    pub(crate) fn users(&self) -> Option<BTreeSet<String>> {
+        (!self.users.is_empty()).then(|| self.users.iter().cloned().collect())
+    }
+
+    /// Notes what of its entry is not done. False if nothing is.
+    pub(crate) fn leave(&mut self, undone: Vec<Undone>) -> bool {
+        let Some(first) = undone.first() else { return false };
+        self.why = first.why.chars().take(MAX_WHY_CHARS).collect();
+        let whole = undone.len() > MAX_USERS || undone.iter().any(|undone| undone.user.is_empty());
+        self.users = if whole { Vec::new() } else { undone.into_iter().map(|undone| undone.user).collect() };
+        true
+    }
 }
 
 /// Some letters of a group, and where the next ones begin.

@@ -62,6 +62,8 @@ pub struct ClusterConfig {
     pub advertise: String,
     pub storage: Vec<String>,
     pub session: Vec<String>,
+    /// Asked by gateways for the operator; empty: they answer `unavailable` to that.
+    pub push: Vec<String>,
 }
 
 /// The `[engines]` section: what is behind each trait.

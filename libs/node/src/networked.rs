@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use posthorn_bus::{Bus, BusMetrics, memory::MemoryBus};
 use posthorn_clock::{Clock, sleep};
 use posthorn_core::backoff::Backoff;
-use posthorn_feed::{Feed, FeedSink};
-use posthorn_nats::{Connection, JetStreamFeed, NatsBus};
+use posthorn_feed::{Feed, FeedSink, letters::DeadLetters};
+use posthorn_nats::{Connection, JetStreamFeed, JetStreamLetters, NatsBus};
 use posthorn_presence::{Presence, memory::MemoryPresence};
 use posthorn_presence_redis::RedisPresence;
 use posthorn_store::Store;
@@ -67,7 +67,9 @@ pub async fn open(
             let feed = nats.as_ref().filter(|_| roles.has(Role::Storage) || roles.has(Role::Push));
             let feed = feed.map(JetStreamFeed::new);
             let feed_sink = feed.clone().map(|feed| feed as Arc<dyn FeedSink>);
-            Engines { store, feed: feed.map(|feed| feed as Arc<dyn Feed>), feed_sink, ..Engines::none() }
+            let letters = nats.as_ref().filter(|_| roles.has(Role::Push)).map(JetStreamLetters::new);
+            let letters = letters.map(|letters| Arc::new(letters) as Arc<dyn DeadLetters>);
+            Engines { store, feed: feed.map(|feed| feed as Arc<dyn Feed>), feed_sink, letters, ..Engines::none() }
         }
     };
     let alone = config.engines.store == StoreEngine::Embedded && roles == Roles::ALL;

@@ -68,7 +68,8 @@ impl Roles {
             Role::Storage => &[Role::Session, Role::Routing, Role::Push, Role::Gateway],
             Role::Session => &[Role::Routing, Role::Push, Role::Gateway],
             Role::Routing => &[Role::Routing, Role::Gateway],
-            Role::Push | Role::Gateway => &[],
+            Role::Push => &[Role::Gateway],
+            Role::Gateway => &[],
         };
         callers.iter().any(|caller| self.has(*caller))
     }

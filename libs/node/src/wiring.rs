@@ -6,12 +6,18 @@ use std::{sync::Arc, time::Duration};
 use posthorn_bus::{Bus, BusMetrics, Nudges, memory::MemoryBus};
 use posthorn_clock::{Clock, sleep};
 use posthorn_core::backoff::Backoff;
-use posthorn_feed::{Feed, FeedSink, embedded::EmbeddedFeed};
+use posthorn_feed::{
+    Feed, FeedSink,
+    embedded::EmbeddedFeed,
+    letters::{DeadLetters, RecordLetters},
+};
 use posthorn_gateway::{Gateway, GatewayDeps};
 use posthorn_presence::{Presence, memory::MemoryPresence};
 use posthorn_push::{LogProvider, PushDeps, PushService};
 use posthorn_routing::{InstanceDeps, RoutingInstance};
-use posthorn_rpc::{Link, NUDGE_SUBJECT, RoutingClient, Rpc, SessionClient, ShardMap, StorageClient, serve, together};
+use posthorn_rpc::{
+    Link, NUDGE_SUBJECT, PushClient, RoutingClient, Rpc, SessionClient, ShardMap, StorageClient, serve, together,
+};
 use posthorn_session::{SessionDeps, SessionService};
 use posthorn_storage::{StorageDeps, StorageService};
 use posthorn_store::{FeedTable, Store, embedded::EmbeddedStore, memory::MemoryStore};
@@ -45,6 +51,8 @@ pub struct Engines {
     pub feed: Option<Arc<dyn Feed>>,
     /// Where the feed is apart from the store.
     pub feed_sink: Option<Arc<dyn FeedSink>>,
+    /// What the feed's consumer groups gave up; kept where the feed is.
+    pub letters: Option<Arc<dyn DeadLetters>>,
     pub bus: Arc<dyn Bus>,
     pub presence: Option<Arc<dyn Presence>>,
     /// What keeps connections to engines, where there are any; stopped last.
@@ -90,6 +98,7 @@ impl Engines {
             store: None,
             feed: None,
             feed_sink: None,
+            letters: None,
             bus: MemoryBus::new(),
             presence: None,
             tasks: None,
@@ -101,6 +110,7 @@ impl Engines {
     fn in_process<S: Store + FeedTable>(store: Arc<S>) -> Self {
         Self {
             feed: Some(Arc::new(EmbeddedFeed::new(Arc::clone(&store) as Arc<dyn FeedTable>))),
+            letters: Some(Arc::new(RecordLetters::new(Arc::clone(&store) as Arc<dyn Store>))),
             store: Some(store),
             presence: Some(MemoryPresence::new()),
             alone: true,
@@ -127,6 +137,8 @@ pub struct Clients {
     pub routing: RoutingClient,
     pub session: SessionClient,
     pub storage: StorageClient,
+    /// For the operator alone.
+    pub push: PushClient,
 }
 
 /// What runs in this process and is asked about itself.
@@ -198,10 +210,13 @@ impl Wiring<'_> {
         if self.node.roles.has(Role::Routing) {
             local.routing = Some(self.routing(&storage, &session, owners.clone(), &here).await?);
         }
-        let clients = Clients { routing: owners, session, storage };
-        if self.node.roles.has(Role::Push) {
-            self.push(&clients)?;
-        }
+        let push = match self.node.roles.has(Role::Push) {
+            true => self.push(&storage, &session).await?,
+            // Nothing that clients ask for needs it.
+            false if self.config.cluster.push.is_empty() => Link::not_yet(),
+            false => self.elsewhere(Role::Push, &self.config.cluster.push, &links)?,
+        };
+        let clients = Clients { routing: owners, session, storage, push: push.push() };
         if self.node.roles.has(Role::Gateway) {
             local.gateway = Some(self.gateway(&clients));
         }
@@ -318,22 +333,26 @@ impl Wiring<'_> {
         Ok(instance)
     }
 
-    fn push(&mut self, clients: &Clients) -> Result<(), StartError> {
+    async fn push(&mut self, storage: &StorageClient, session: &SessionClient) -> Result<Link, StartError> {
         let tasks = self.part("push");
-        let feed = self.node.engines.feed.clone().ok_or(StartError::Engine { role: "push", engine: "feed" })?;
+        let engines = &self.node.engines;
+        let feed = engines.feed.clone().ok_or(StartError::Engine { role: "push", engine: "feed" })?;
+        let letters = engines.letters.clone().ok_or(StartError::Engine { role: "push", engine: "letters" })?;
         let deps = PushDeps {
             config: self.config.push.clone(),
             feed,
-            session: clients.session.clone(),
-            storage: clients.storage.clone(),
+            letters,
+            session: session.clone(),
+            storage: storage.clone(),
             provider: Arc::new(LogProvider),
-            bus: (!self.node.engines.alone).then(|| Arc::clone(&self.node.engines.bus)),
+            bus: (!engines.alone).then(|| Arc::clone(&engines.bus)),
             clock: self.node.clock.clone(),
             metrics: self.node.metrics.clone(),
-            tasks,
+            tasks: tasks.clone(),
         };
-        PushService::start(deps);
-        Ok(())
+        let started = PushService::start(deps);
+        let service = started.map_err(|why| StartError::Service { service: "push", why })?;
+        self.link("push", posthorn_push::grpc::routes(service), &tasks).await
     }
 
     fn gateway(&mut self, clients: &Clients) -> Arc<Gateway> {
@@ -343,6 +362,7 @@ impl Wiring<'_> {
             routing: clients.routing.clone(),
             session: clients.session.clone(),
             storage: clients.storage.clone(),
+            push: clients.push.clone(),
             bus: Arc::clone(&self.node.engines.bus),
             clock: self.node.clock.clone(),
             metrics: self.node.metrics.clone(),

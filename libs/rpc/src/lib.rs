@@ -35,9 +35,9 @@ pub use routed::{NUDGE_SUBJECT, OneInstance, RoutingClient, ShardMap};
 pub use server::{ServeError, serve, together};
 pub use trace::TraceContext;
 
-/// The clients of two of the services that are called; the third is [`RoutingClient`], whose calls go to
-/// owners. Make them with [`Link::session`] and its like.
+/// The clients of the services that are called, but for [`RoutingClient`], whose calls go to owners. Make them with [`Link::session`] and its like.
 pub type SessionClient = posthorn_proto::internal::session_client::SessionClient<Link>;
+pub type PushClient = posthorn_proto::internal::push_client::PushClient<Link>;
 pub type StorageClient = posthorn_proto::internal::storage_client::StorageClient<Link>;
 
 /// Largest message on any link, encoded. Both sides set it: clients made by [`Link`] do, and a service's

@@ -21,7 +21,7 @@ use tonic::{
 use tower::{Service, ServiceExt};
 
 use crate::{
-    Address, MAX_MESSAGE_BYTES, RoutingClient, Rpc, RpcConfig, SessionClient, StorageClient,
+    Address, MAX_MESSAGE_BYTES, PushClient, RoutingClient, Rpc, RpcConfig, SessionClient, StorageClient,
     balanced::Endpoints,
     context, deadline,
     metrics::{Durations, code_of, code_of_status, method_of},
@@ -138,6 +138,11 @@ impl Link {
     #[must_use]
     pub fn session(&self) -> SessionClient {
         SessionClient::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    #[must_use]
+    pub fn push(&self) -> PushClient {
+        PushClient::new(self.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     #[must_use]
@@ -293,6 +298,7 @@ fn asks_twice(path: &str) -> bool {
             method,
             "Authenticate" | "AuthenticateKey" | "GetUsers" | "Disconnect" | "Lookup" | "Watch" | "Presence"
         ),
+        "posthorn.internal.v1.Push" => method == "ListLetters",
         _ => false,
     }
 }

@@ -2,13 +2,13 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 use parking_lot::Mutex;
 use posthorn_bus::Bus;
 use posthorn_clock::{Clock, Instant};
-use posthorn_rpc::{RoutingClient, SessionClient, StorageClient};
+use posthorn_rpc::{PushClient, RoutingClient, SessionClient, StorageClient};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 use tokio::sync::{Notify, watch};
@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     GatewayConfig,
     admission::Admission,
+    drain::Drain,
     live::{
         Links, Registry,
         asking::ask_for_what_is_missing,
@@ -35,6 +36,8 @@ pub struct GatewayDeps {
     pub routing: RoutingClient,
     pub session: SessionClient,
     pub storage: StorageClient,
+    /// For the operator alone.
+    pub push: PushClient,
     pub bus: Arc<dyn Bus>,
     pub clock: Clock,
     pub metrics: Metrics,
@@ -56,7 +59,7 @@ pub struct Gateway {
     pub(crate) links: Mutex<Links>,
     /// Woken when publications are missing.
     pub(crate) missing: Notify,
-    draining: AtomicBool,
+    pub(crate) drain: Drain,
     /// Sockets without an authenticated `connect`, and all sockets.
     unauthenticated: AtomicU64,
     sockets: AtomicU64,
@@ -91,7 +94,7 @@ impl Gateway {
             metrics,
             links: Mutex::new(links),
             missing: Notify::new(),
-            draining: AtomicBool::new(false),
+            drain: Drain::default(),
             unauthenticated: AtomicU64::new(0),
             sockets: AtomicU64::new(0),
             subscribed: watch::Sender::new((false, false)),
@@ -155,15 +158,6 @@ impl Gateway {
             degraded.push("bus");
         }
         Readiness { ready, degraded }
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
-    }
-
-    /// True the first time.
-    pub(crate) fn begin_drain(&self) -> bool {
-        !self.draining.swap(true, Ordering::AcqRel)
     }
 
     pub(crate) fn subscribed(&self, subject: Subject, is: bool) {

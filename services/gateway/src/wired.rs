@@ -23,6 +23,11 @@ pub struct Wired {
     pub session: Link,
     /// The gateway's own link to the session service.
     late: Link,
+    /// That to push, which runs in no test that does not bind it.
+    pub push: Link,
+    pub storage: Link,
+    pub store: Arc<MemoryStore>,
+    pub rpc: Rpc,
 }
 
 impl Wired {
@@ -40,7 +45,8 @@ impl Wired {
         let bus: Arc<dyn Bus> = MemoryBus::new();
         let local = |name, routes| Link::local(&rpc, name, rpc.guard(name, routes));
 
-        let storage = StorageService::new(StorageDeps { store: MemoryStore::new(clock.clone()), feed: None });
+        let store = MemoryStore::new(clock.clone());
+        let storage = StorageService::new(StorageDeps { store: store.clone(), feed: None });
         let storage = local("storage", posthorn_storage::grpc::routes(storage));
         let session = SessionService::new(SessionDeps {
             config: SessionConfig::default(),
@@ -69,19 +75,20 @@ impl Wired {
         let routing = local("routing", posthorn_routing::grpc::routes(routing.await.unwrap()));
         assert!(peers.bind(routing.clone()));
 
-        let late = Link::not_yet();
+        let (late, push) = (Link::not_yet(), Link::not_yet());
         let gateway = Gateway::new(GatewayDeps {
             config,
             routing: routing.routing(),
             session: late.session(),
             storage: storage.storage(),
+            push: push.push(),
             bus,
             clock,
             metrics,
             tasks,
         });
         gateway.when_reachable().await;
-        Self { gateway, session, late }
+        Self { gateway, session, late, push, storage, store, rpc }
     }
 
     pub fn bind_session(&self) {

@@ -15,8 +15,8 @@ use bench::BenchArgs;
 use chat::ChatArgs;
 use clap::{Parser, Subcommand};
 use commands::{
-    backup::BackupArgs, cluster::ClusterCommand, config::ConfigCommand, errors::ErrorsArgs, export::ExportArgs,
-    import::ImportArgs, restore::RestoreArgs, schema::SchemaCommand, serve::ServeArgs, token::TokenArgs,
+    backup::BackupArgs, cluster::ClusterCommand, config::ConfigCommand, drain::DrainArgs, errors::ErrorsArgs, export::ExportArgs,
+    import::ImportArgs, letters::LettersCommand, restore::RestoreArgs, schema::SchemaCommand, serve::ServeArgs, token::TokenArgs,
     version::VersionArgs,
 };
 use dev::DevArgs;
@@ -54,6 +54,11 @@ enum Command {
     Export(ExportArgs),
     /// Make a store, of any engine, of what was exported
     Import(ImportArgs),
+    /// Send a gateway's connections elsewhere, or let it take new ones again
+    Drain(DrainArgs),
+    /// Entries that consumers of the feed gave up: list them, try them again, throw them away
+    #[command(subcommand)]
+    Letters(LettersCommand),
     /// The tables in ScyllaDB or Cassandra: say what is missing, make it
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -88,6 +93,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Backup(args) => return on_runtime(commands::backup::run(args)),
         Command::Export(args) => return on_runtime(commands::export::run(args)),
         Command::Import(args) => return on_runtime(commands::import::run(args)),
+        Command::Drain(args) => return on_runtime(commands::drain::run(args)),
+        Command::Letters(command) => return on_runtime(commands::letters::run(command)),
         Command::Schema(command) => return on_runtime(commands::schema::run(command)),
         Command::Chat(args) => return on_runtime(chat::run(args)),
         Command::Bench(args) => return on_runtime(bench::run(args)),

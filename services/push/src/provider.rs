@@ -12,6 +12,7 @@ pub struct Notification {
     pub seq: u64,
 }
 
+/// The words are shown to operators: they name no content, no user and no key.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// Trying again may help.

@@ -1,17 +1,23 @@
 //! Who is notified, over the store's model and the real storage service, in virtual time.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use posthorn_bus::{Bus, memory::MemoryBus};
 use posthorn_clock::{Clock, sleep};
 use posthorn_core::{Chain, ConversationId, ConversationKey, Envelope, Kind, MessageId, TenantId, UserId, UserKey};
-use posthorn_feed::memory::MemoryFeed;
+use posthorn_errors::Code;
+use posthorn_feed::{
+    consumer::{Handler, Run},
+    letters::{LetterId, RecordLetters},
+    memory::MemoryFeed,
+};
 use posthorn_proto::{
     client::Range,
     convert::encode_envelope,
-    internal::{Head, MarkAt, MemberRecord, RegisterRecord, Row},
+    internal::{FeedEntry, Head, MarkAt, MemberRecord, RegisterRecord, Row},
 };
 use posthorn_rpc::{Link, Rpc, RpcConfig};
 use posthorn_storage::{StorageDeps, StorageService};
@@ -19,18 +25,27 @@ use posthorn_store::{Append, InstanceId, Store, memory::MemoryStore};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 
-use crate::{Notification, Provider, ProviderError, PushConfig, PushDeps, PushService};
+use crate::{
+    Notification, Provider, ProviderError, PushConfig, PushDeps, PushService, metrics::PushMetrics, telling::Telling,
+};
 
 const START_MS: u64 = 1_790_000_000_000;
 const DELAY: Duration = Duration::from_millis(3_000);
 const LONG: Duration = Duration::from_secs(60);
 
-/// Keeps what it was told, after refusing as often as it is asked to.
+/// Keeps what it was told. Does not answer about these users as often as is said here.
 #[derive(Default)]
 struct Recorder {
     told: Mutex<Vec<(u64, String, String, u64)>>,
-    failures: Mutex<u32>,
+    failures: Mutex<BTreeMap<&'static str, u32>>,
+    refused: Mutex<Option<&'static str>>,
     clock: Mutex<Option<Clock>>,
+}
+
+impl Recorder {
+    fn fail(&self, user: &'static str, times: u32) {
+        self.failures.lock().insert(user, times);
+    }
 }
 
 #[async_trait]
@@ -40,9 +55,13 @@ impl Provider for Recorder {
     }
 
     async fn notify(&self, n: &Notification) -> Result<(), ProviderError> {
-        let mut failures = self.failures.lock();
-        if *failures > 0 {
-            *failures -= 1;
+        if self.refused.lock().is_some_and(|user| user == n.user) {
+            return Err(ProviderError::Refused("on purpose".to_owned()));
+        }
+        if let Some(times) = self.failures.lock().get_mut(n.user.as_str())
+            && *times > 0
+        {
+            *times -= 1;
             return Err(ProviderError::Unavailable("on purpose".to_owned()));
         }
         let at_ms = self.clock.lock().as_ref().map_or(0, Clock::now_ms) - START_MS;
@@ -55,6 +74,7 @@ struct Place {
     store: Arc<MemoryStore>,
     clock: Clock,
     recorder: Arc<Recorder>,
+    push: Arc<PushService>,
     tasks: Tasks,
     metrics: Metrics,
     epoch: Mutex<u64>,
@@ -67,6 +87,30 @@ fn key(conversation: &str) -> ConversationKey {
 
 fn instance() -> InstanceId {
     InstanceId("owner".to_owned())
+}
+
+fn envelope(kind: Kind, author: &str, seq: u64, time_ms: u64) -> Bytes {
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&seq.to_be_bytes());
+    encode_envelope(&Envelope {
+        kind,
+        author: UserId::new(author).expect("an id"),
+        device: None,
+        message_id: MessageId::from_slice(&id).expect("an id"),
+        time_ms,
+        after_seq: 0,
+        ordinal: seq,
+        author_ordinal: 0,
+        reply_to: 0,
+        thread: 0,
+        target: 0,
+        mentions: Vec::new(),
+        media: Vec::new(),
+        expires_ms: 0,
+        content_type: String::new(),
+        encrypted: false,
+        body_hash: None,
+    })
 }
 
 impl Place {
@@ -91,9 +135,10 @@ impl Place {
         let storage = StorageService::new(StorageDeps { store: store.clone(), feed: None });
         let link = Link::local(&rpc, "storage", rpc.guard("storage", posthorn_storage::grpc::routes(storage)));
         let recorder = Arc::new(Recorder { clock: Mutex::new(Some(clock.clone())), ..Recorder::default() });
-        PushService::start(PushDeps {
+        let push = PushService::start(PushDeps {
             config,
             feed: Arc::new(MemoryFeed::new(store.clone())),
+            letters: Arc::new(RecordLetters::new(store.clone())),
             storage: link.storage(),
             session: Link::not_yet().session(),
             provider: recorder.clone(),
@@ -102,7 +147,8 @@ impl Place {
             metrics: metrics.clone(),
             tasks: tasks.clone(),
         });
-        Self { store, clock, recorder, tasks, metrics, epoch: Mutex::default() }
+        let push = push.expect("starts");
+        Self { store, clock, recorder, push, tasks, metrics, epoch: Mutex::default() }
     }
 
     /// Stops, and starts another over the same store.
@@ -123,27 +169,7 @@ impl Place {
         };
         let mut rows = Vec::new();
         for (seq, (kind, author)) in (from..).zip(entries) {
-            let mut id = [0; 16];
-            id[8..].copy_from_slice(&seq.to_be_bytes());
-            let envelope = encode_envelope(&Envelope {
-                kind: *kind,
-                author: UserId::new(author).expect("an id"),
-                device: None,
-                message_id: MessageId::from_slice(&id).expect("an id"),
-                time_ms: self.clock.now_ms(),
-                after_seq: 0,
-                ordinal: seq,
-                author_ordinal: 0,
-                reply_to: 0,
-                thread: 0,
-                target: 0,
-                mentions: Vec::new(),
-                media: Vec::new(),
-                expires_ms: 0,
-                content_type: String::new(),
-                encrypted: false,
-                body_hash: None,
-            });
+            let envelope = envelope(*kind, author, seq, self.clock.now_ms());
             chain = chain.link(&envelope);
             let (epoch, chain) = (*self.epoch.lock(), chain.0.to_vec().into());
             rows.push(Row { seq, epoch, load: 1, chain, envelope, body: None });
@@ -168,6 +194,17 @@ impl Place {
         for user in ["ann", "bob", "eve"] {
             self.register(user, conversation, 1, RegisterRecord::default()).await;
         }
+    }
+
+    /// What was given up: (letter, why, attempts).
+    async fn letters(&self) -> Vec<(LetterId, String, u32)> {
+        let page = self.push.letters("push", None, 0).await.expect("lists");
+        page.letters.into_iter().map(|(id, letter)| (id, letter.why, letter.attempts)).collect()
+    }
+
+    /// Who was told of which seq, in the order in which they were.
+    fn seqs(&self) -> Vec<(String, u64)> {
+        self.told().into_iter().map(|(_, user, _, seq)| (user, seq)).collect()
     }
 
     fn told(&self) -> Vec<(u64, String, String, u64)> {
@@ -226,7 +263,7 @@ async fn a_register_that_never_comes_is_waited_for_within_bounds_and_misses_nobo
     for line in [
         "posthorn_push_register_looks_total 10",
         "posthorn_push_registers_missing_total 2",
-        "posthorn_broker_lag_messages 0",
+        r#"posthorn_broker_lag_messages{group="push"} 0"#,
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
@@ -264,24 +301,125 @@ async fn a_restart_repeats_nothing_that_was_decided_and_skips_nothing_that_was_n
     assert_eq!(seqs, [("bob".to_owned(), 2), ("eve".to_owned(), 2)]);
 }
 
+fn as_seen(told: &[(&str, u64)]) -> Vec<(String, u64)> {
+    told.iter().map(|(user, seq)| ((*user).to_owned(), *seq)).collect()
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_provider_that_fails_for_a_while_is_asked_again_and_then_given_up() {
+async fn what_a_provider_does_not_take_is_a_dead_letter_and_who_was_told_is_not_told_again() {
     let place = Place::new().await;
     place.members("c").await;
-    *place.recorder.failures.lock() = PushConfig::default().max_attempts + 1;
+    place.recorder.fail("bob", u32::MAX);
+    place.recorder.fail("eve", 1);
     place.append("c", 1, &[(Kind::Message, "ann")]).await;
     sleep(LONG).await;
-    let users: Vec<_> = place.told().into_iter().map(|(_, user, ..)| user).collect();
-    assert_eq!(users, ["eve"], "bob's was given up, eve's second try worked");
+    assert_eq!(place.seqs(), as_seen(&[("eve", 1)]), "at her second try");
+    let letters = place.letters().await;
+    let [(id, why, attempts)] = &letters[..] else { panic!("{letters:?}") };
+    assert_eq!(id.to_string(), format!("t/c/{}/1", id.generation));
+    assert_eq!((why.as_str(), *attempts), ("the provider does not answer: on purpose", 4));
     let text = place.metrics.encode();
     for line in [
         r#"posthorn_push_attempts_total{result="ok"} 1"#,
         r#"posthorn_push_attempts_total{result="unavailable"} 5"#,
-        r#"posthorn_push_attempts_total{result="given_up"} 1"#,
-        "posthorn_broker_lag_messages 0",
+        r#"posthorn_feed_consumer_entries_total{group="push",result="dead"} 1"#,
+        r#"posthorn_broker_lag_messages{group="push"} 0"#,
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+
+    let kept = place.push.retry_letter("push", id).await.expect("tries");
+    assert_eq!(kept.as_deref(), Some("the provider does not answer: on purpose"));
+    assert_eq!(place.letters().await[0].2, 5);
+    place.recorder.fail("bob", 0);
+    assert_eq!(place.push.retry_letter("push", id).await.expect("tries"), None);
+    assert_eq!(place.seqs(), as_seen(&[("bob", 1)]));
+    assert_eq!(place.letters().await, []);
+    assert_eq!(place.push.retry_letter("push", id).await.map_err(|failure| failure.code), Err(Code::NotFound));
+    assert_eq!(place.push.discard_letter("push", id).await.map_err(|failure| failure.code), Err(Code::NotFound));
+    let unknown = place.push.letters("hooks", None, 0).await;
+    assert_eq!(unknown.map(drop).map_err(|failure| failure.code), Err(Code::NotFound));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_refuses_is_a_dead_letter_at_once() {
+    let place = Place::new().await;
+    place.members("c").await;
+    *place.recorder.refused.lock() = Some("bob");
+    place.append("c", 1, &[(Kind::Message, "ann")]).await;
+    sleep(DELAY + Duration::from_millis(1)).await;
+    assert_eq!(place.seqs(), as_seen(&[("eve", 1)]));
+    let letters = place.letters().await;
+    assert_eq!((letters[0].1.as_str(), letters[0].2), ("the provider refused: on purpose", 1));
+    place.push.discard_letter("push", &letters[0].0).await.expect("discards");
+    assert_eq!(place.letters().await, []);
+    let text = place.metrics.encode();
+    assert!(text.contains(r#"entries_total{group="push",result="discarded"} 1"#), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_received_it_meanwhile_is_not_told_by_a_retry() {
+    let place = Place::new().await;
+    place.members("c").await;
+    place.recorder.fail("bob", u32::MAX);
+    place.append("c", 1, &[(Kind::Message, "ann")]).await;
+    sleep(LONG).await;
+    let letters = place.letters().await;
+    let delivered = Some(MarkAt { seq: 1, ..MarkAt::default() });
+    place.register("bob", "c", 2, RegisterRecord { delivered, ..RegisterRecord::default() }).await;
+    assert_eq!(place.push.retry_letter("push", &letters[0].0).await.expect("tries"), None);
+    assert_eq!(place.seqs(), as_seen(&[("eve", 1)]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn later_entries_of_a_conversation_wait_for_those_that_fail_and_other_conversations_do_not() {
+    let place = Place::new().await;
+    place.tasks.stop();
+    // An entry each time, so that what comes later is not decided together with it.
+    let config = PushConfig { max_batch_entries: 1, ..PushConfig::default() };
+    let single = Place::over(place.store.clone(), place.clock.clone(), config);
+    *single.epoch.lock() = *place.epoch.lock();
+    single.members("c").await;
+    single.recorder.fail("bob", 2);
+    single.recorder.fail("eve", u32::MAX);
+    single.append("c", 1, &[(Kind::Message, "ann"), (Kind::Message, "ann"), (Kind::Message, "ann")]).await;
+    sleep(LONG).await;
+    assert_eq!(single.seqs(), as_seen(&[("bob", 1), ("bob", 2), ("bob", 3)]));
+    let seqs: Vec<u64> = single.letters().await.iter().map(|(id, ..)| id.seq).collect();
+    assert_eq!(seqs, [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_between_tries_repeats_what_it_interrupted_and_loses_nothing() {
+    let place = Place::new().await;
+    place.members("c").await;
+    place.append("c", 1, &[(Kind::Message, "ann")]).await;
+    sleep(LONG).await;
+    assert_eq!(place.seqs(), as_seen(&[("bob", 1), ("eve", 1)]));
+    place.recorder.fail("bob", u32::MAX);
+    place.append("c", 2, &[(Kind::Message, "ann")]).await;
+    sleep(DELAY + Duration::from_millis(50)).await;
+    assert_eq!(place.seqs(), as_seen(&[("eve", 2)]), "bob's first try failed");
+    let again = place.restarted().await;
+    assert_eq!(place.letters().await, [], "it was not given up");
+    sleep(LONG).await;
+    assert_eq!(again.seqs(), as_seen(&[("bob", 2), ("eve", 2)]), "the batch, and nothing before it");
+    assert_eq!(again.letters().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_storage_does_not_answer_is_no_fault_of_the_entry() {
+    let telling = Telling {
+        config: PushConfig::default(),
+        storage: Link::not_yet().storage(),
+        provider: Arc::new(Recorder::default()),
+        clock: Clock::simulated(3, START_MS),
+        metrics: PushMetrics::new(&Metrics::default()),
+    };
+    let row = Row { seq: 1, envelope: envelope(Kind::Message, "ann", 1, START_MS), ..Row::default() };
+    let entry = FeedEntry { tenant: "t".to_owned(), conversation: "c".to_owned(), generation: 1, row: Some(row) };
+    let run = Run { entries: vec![entry], users: None };
+    assert!(telling.handle(&run).await.is_err(), "it is to be handed over again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -296,7 +434,7 @@ async fn conversations_beyond_the_bound_notify_nobody_and_hold_nobody_up() {
     sleep(LONG).await;
     assert_eq!(small.told(), []);
     assert!(small.metrics.encode().contains(r#"{result="too_many_members"} 1"#));
-    assert!(small.metrics.encode().contains("posthorn_push_entries_decided_total 1"));
+    assert!(small.metrics.encode().contains(r#"entries_total{group="push",result="handled"} 1"#));
 }
 
 /// Conversations enough that each of two processes has some.

@@ -13,7 +13,7 @@ use crate::raw::{Raw, ask};
 in_each_topology!(only_who_did_not_get_it_is_notified);
 
 async fn only_who_did_not_get_it_is_notified(cluster: &Cluster) -> Result<()> {
-    let (decided, notified) = ("posthorn_push_entries_decided_total", "posthorn_push_attempts_total");
+    let (decided, notified) = ("posthorn_feed_consumer_entries_total", "posthorn_push_attempts_total");
     let tenant = cluster.tenant("push").await?;
     let mut ann = Raw::join(&tenant, "ann", "phone", Format::Json).await?;
     let mut got = Raw::join(&tenant, "got", "phone", Format::Json).await?;

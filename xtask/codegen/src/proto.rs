@@ -8,12 +8,13 @@ use prost::Message;
 
 use crate::Fresh;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "posthorn/client/v1/client.proto",
     "posthorn/internal/v1/log.proto",
     "posthorn/internal/v1/storage.proto",
     "posthorn/internal/v1/routing.proto",
     "posthorn/internal/v1/session.proto",
+    "posthorn/internal/v1/push.proto",
     "posthorn/internal/v1/bus.proto",
     "posthorn/internal/v1/transfer.proto",
 ];

@@ -7,7 +7,7 @@ use posthorn_clock::sleep;
 use posthorn_core::{ConversationKey, backoff::Backoff};
 use posthorn_proto::internal::FeedEntry;
 
-use super::{AWAY, At, Consumer, Handled, Remembered};
+use super::{AWAY, At, Consumer, Remembered, Run, Undone};
 use crate::{
     Fed, PARTITIONS, Result,
     letters::{DeadLetter, LetterId},
@@ -17,7 +17,9 @@ impl Consumer {
     pub(super) async fn follow(&self, partition: u16) {
         let share = self.deps.config.max_remembered / usize::from(PARTITIONS);
         let mut remembered = Remembered::new(share);
+        let mut shares = self.shares.clone();
         loop {
+            shares.until_mine(partition).await;
             match self.drain(partition, &mut remembered).await {
                 Ok(after) => self.deps.feed.wait(partition, after).await,
                 Err(error) => self.failed("cannot follow the feed", &error).await,
@@ -25,7 +27,7 @@ impl Consumer {
         }
     }
 
-    async fn failed(&self, what: &'static str, error: &crate::FeedError) {
+    async fn failed(&self, what: &'static str, error: &dyn std::fmt::Display) {
         tracing::warn!(group = self.deps.group, %error, "{what}, trying again");
         self.deps.metrics.failure(self.deps.group);
         sleep(AWAY).await;
@@ -37,6 +39,9 @@ impl Consumer {
         let group = self.deps.group;
         let mut after = self.deps.feed.cursor(group, partition).await?;
         loop {
+            if !self.shares.mine(partition) {
+                return Ok(after);
+            }
             let batch = self.deps.feed.read(partition, after, self.deps.config.max_batch_entries).await?;
             let Some(last) = batch.last().map(|fed| fed.offset) else { return Ok(after) };
             let waiting = i64::try_from(batch.len()).unwrap_or(i64::MAX);
@@ -50,10 +55,14 @@ impl Consumer {
 
     /// Conversations beside each other, each in its order.
     async fn batch(&self, batch: Vec<Fed>, remembered: &mut Remembered) {
-        let mut conversations: BTreeMap<ConversationKey, Vec<FeedEntry>> = BTreeMap::new();
+        let mut sound = Vec::with_capacity(batch.len());
+        let mut keys = Vec::with_capacity(batch.len());
         for Fed { entry, offset } in batch {
             match LetterId::of(&entry) {
-                Ok(id) => conversations.entry(id.key).or_default().push(entry),
+                Ok(id) => {
+                    keys.push(id.key);
+                    sound.push(entry);
+                }
                 Err(error) => {
                     // One bad entry must not stop the others; the log itself is checked where it is read.
                     tracing::error!(group = self.deps.group, offset, %error, "an entry of the feed is damaged");
@@ -61,15 +70,21 @@ impl Consumer {
                 }
             }
         }
-        let run = |(key, entries): (ConversationKey, Vec<FeedEntry>)| {
+        sleep(self.deps.handler.rest(&sound)).await;
+        let mut conversations: BTreeMap<ConversationKey, Vec<FeedEntry>> = BTreeMap::new();
+        for (key, entry) in keys.into_iter().zip(sound) {
+            conversations.entry(key).or_default().push(entry);
+        }
+        let follow = |(key, entries): (ConversationKey, Vec<FeedEntry>)| {
             let last = remembered.last(&key);
             async move {
-                let last = self.run(&key, entries, last).await;
+                let last = self.conversation(&key, entries, last).await;
                 (key, last)
             }
         };
-        let runs: Vec<_> = conversations.into_iter().map(run).collect();
-        let ended: Vec<_> = stream::iter(runs).buffer_unordered(self.deps.config.max_in_flight.max(1)).collect().await;
+        let followed: Vec<_> = conversations.into_iter().map(follow).collect();
+        let ended: Vec<_> =
+            stream::iter(followed).buffer_unordered(self.deps.config.max_in_flight.max(1)).collect().await;
         for (key, last) in ended {
             if let Some(last) = last {
                 remembered.set(&key, last);
@@ -77,29 +92,37 @@ impl Consumer {
         }
     }
 
-    async fn run(&self, key: &ConversationKey, entries: Vec<FeedEntry>, mut last: Option<At>) -> Option<At> {
+    async fn conversation(&self, key: &ConversationKey, entries: Vec<FeedEntry>, mut last: Option<At>) -> Option<At> {
+        let mut gathered = Vec::new();
         for entry in entries {
             let Some(row) = &entry.row else { continue };
             let at = (entry.generation, row.seq);
             if last.is_some_and(|last| at <= last) {
-                self.deps.metrics.entry(self.deps.group, "duplicate");
+                self.deps.metrics.duplicate(self.deps.group);
                 continue;
             }
             if let Some((generation, seq)) = last
                 && generation == at.0
                 && seq + 1 < at.1
             {
-                self.fill(key, generation, seq + 1, at.1 - 1).await;
+                self.fill(key, &mut gathered, generation, seq + 1, at.1 - 1).await;
             }
-            self.one(&entry).await;
-            self.deps.metrics.entry(self.deps.group, "handled");
+            self.add(&mut gathered, entry, "handled").await;
             last = Some(at);
         }
+        self.handle(gathered).await;
         last
     }
 
-    /// Hands over what the feed does not have, from the log.
-    async fn fill(&self, key: &ConversationKey, generation: u64, mut from: u64, to: u64) {
+    /// What the feed does not have, from the log.
+    async fn fill(
+        &self,
+        key: &ConversationKey,
+        gathered: &mut Vec<FeedEntry>,
+        generation: u64,
+        mut from: u64,
+        to: u64,
+    ) {
         tracing::warn!(group = self.deps.group, from, to, "the feed has a hole, taking it from the log");
         while from <= to {
             let limit = self.deps.config.max_fill_entries.max(1);
@@ -113,42 +136,72 @@ impl Consumer {
             let Some(last) = rows.last().map(|row| row.seq) else { return };
             for row in rows {
                 let (tenant, conversation) = (key.tenant.to_string(), key.conversation.to_string());
-                self.one(&FeedEntry { tenant, conversation, generation, row: Some(row) }).await;
-                self.deps.metrics.entry(self.deps.group, "filled");
+                let entry = FeedEntry { tenant, conversation, generation, row: Some(row) };
+                self.add(gathered, entry, "filled").await;
             }
             from = last + 1;
         }
     }
 
-    /// Until it is done or parked.
-    async fn one(&self, entry: &FeedEntry) {
+    /// To the entries that are handled together, after those that this one does not belong to any more.
+    async fn add(&self, gathered: &mut Vec<FeedEntry>, entry: FeedEntry, result: &'static str) {
+        let full = gathered.len() >= self.deps.config.max_run_entries.max(1);
+        if full || gathered.last().is_some_and(|last| last.generation != entry.generation) {
+            self.handle(std::mem::take(gathered)).await;
+        }
+        gathered.push(entry);
+        self.deps.metrics.entry(self.deps.group, result);
+    }
+
+    /// Until all of it is done or parked.
+    async fn handle(&self, entries: Vec<FeedEntry>) {
+        if entries.is_empty() {
+            return;
+        }
         let config = &self.deps.config;
         let mut backoff = Backoff::new(config.retry_ms, config.max_retry_ms);
-        let mut attempts = 0;
-        let why = loop {
-            attempts += 1;
-            match self.deps.handler.handle(entry).await {
-                Handled::Done => return,
-                Handled::Dead(why) => break why,
-                Handled::Retry(why) if attempts >= config.max_attempts => break why,
-                Handled::Retry(_) => {
-                    self.deps.metrics.retry(self.deps.group);
-                    sleep(Duration::from_millis(backoff.next_ms(self.deps.clock.random()))).await;
+        let (mut run, mut attempts) = (Run { entries, users: None }, 0);
+        loop {
+            let undone = match self.deps.handler.handle(&run).await {
+                Ok(undone) => undone,
+                Err(away) => {
+                    self.failed("cannot handle entries", &away).await;
+                    continue;
                 }
+            };
+            attempts += 1;
+            let last = attempts >= config.max_attempts;
+            let (again, dead): (Vec<_>, Vec<_>) = undone.into_iter().partition(|undone| undone.again && !last);
+            self.park(&run.entries, dead, attempts).await;
+            if again.is_empty() {
+                return;
             }
-        };
-        self.park(entry, why, attempts).await;
+            let whole = again.iter().any(|undone| undone.user.is_empty());
+            run.users = (!whole).then(|| again.into_iter().map(|undone| undone.user).collect());
+            self.deps.metrics.retry(self.deps.group);
+            sleep(Duration::from_millis(backoff.next_ms(self.deps.clock.random()))).await;
+        }
     }
 
     /// Parked before the cursor passes it: tried until it is.
-    async fn park(&self, entry: &FeedEntry, why: String, attempts: u32) {
-        let Ok(id) = LetterId::of(entry) else { return };
-        let parked_ms = self.deps.clock.now_ms();
-        let letter = DeadLetter { entry: Some(entry.clone()), why, attempts, parked_ms };
-        tracing::error!(group = self.deps.group, seq = id.seq, attempts, why = letter.why, "an entry was given up");
-        while let Err(error) = self.deps.letters.park(self.deps.group, &id, letter.clone()).await {
-            self.failed("cannot park a dead letter", &error).await;
+    async fn park(&self, entries: &[FeedEntry], dead: Vec<Undone>, attempts: u32) {
+        let mut by_seq: BTreeMap<u64, Vec<Undone>> = BTreeMap::new();
+        for undone in dead {
+            by_seq.entry(undone.seq).or_default().push(undone);
         }
-        self.deps.metrics.entry(self.deps.group, "dead");
+        for (seq, undone) in by_seq {
+            let Some(entry) = entries.iter().find(|entry| entry.row.as_ref().is_some_and(|row| row.seq == seq)) else {
+                continue;
+            };
+            let Ok(id) = LetterId::of(entry) else { continue };
+            let parked_ms = self.deps.clock.now_ms();
+            let mut letter = DeadLetter { entry: Some(entry.clone()), attempts, parked_ms, ..DeadLetter::default() };
+            letter.leave(undone);
+            tracing::error!(group = self.deps.group, seq, attempts, why = letter.why, "an entry was given up");
+            while let Err(error) = self.deps.letters.park(self.deps.group, &id, letter.clone()).await {
+                self.failed("cannot park a dead letter", &error).await;
+            }
+            self.deps.metrics.entry(self.deps.group, "dead");
+        }
     }
 }

@@ -23,25 +23,37 @@ pub struct ConsumerMetrics {
     retries: Family<Group, Counter>,
     waiting: Family<Group, Gauge>,
     failures: Family<Group, Counter>,
+    duplicates: Family<Group, Counter>,
+    partitions: Family<Group, Gauge>,
 }
 
 impl ConsumerMetrics {
     #[must_use]
     pub fn new(m: &Metrics) -> Self {
-        let help = "Entries of the feed by what became of them: handled, filled (from the log), duplicate, damaged, \
-                    dead (parked), redriven";
+        let help = "Entries of the feed by what became of them: handled, filled (from the log), damaged; and their \
+                    dead letters: dead (parked), redriven, discarded";
         Self {
             entries: m.register("feed_consumer_entries", help, counter_family()),
             retries: m.register("feed_consumer_retries", "Entries that were handled once more", counter_family()),
             waiting: m.register(
-                "feed_consumer_waiting_entries",
+                "broker_lag_messages",
                 "Entries read from the feed and not handled yet",
                 Family::default(),
             ),
             failures: m.register(
                 "feed_consumer_failures",
-                "Times that the feed, the log or the dead letters did not answer a consumer",
+                "Times that the feed, the log, the dead letters or what a handler needs did not answer a consumer",
                 counter_family(),
+            ),
+            duplicates: m.register(
+                "broker_redeliveries",
+                "Second copies of entries of the feed, dropped",
+                counter_family(),
+            ),
+            partitions: m.register(
+                "feed_consumer_partitions",
+                "Partitions of the feed that are this process's",
+                Family::default(),
             ),
         }
     }
@@ -56,6 +68,14 @@ impl ConsumerMetrics {
 
     pub(super) fn failure(&self, group: &'static str) {
         self.failures.get_or_create(&Group { group: Word(group) }).inc();
+    }
+
+    pub(super) fn duplicate(&self, group: &'static str) {
+        self.duplicates.get_or_create(&Group { group: Word(group) }).inc();
+    }
+
+    pub(super) fn partitions(&self, group: &'static str, mine: usize) {
+        self.partitions.get_or_create(&Group { group: Word(group) }).set(i64::try_from(mine).unwrap_or(i64::MAX));
     }
 
     pub(super) fn waiting(&self, group: &'static str, change: i64) {

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     Fed, FeedError,
     conformance::{Talk, entry},
-    letters::RecordLetters,
+    letters::{DeadLetter, RecordLetters},
 };
 
 /// A feed of a list: what a transport that loses and repeats may hand over.
@@ -80,7 +80,13 @@ impl Log for Logged {
 #[derive(Default)]
 struct Noted {
     seen: Mutex<Vec<(String, u64)>>,
+    /// How many were handed over together.
+    runs: Mutex<Vec<usize>>,
     fails: Mutex<BTreeMap<(String, u64), (u32, bool)>>,
+    /// By user, how often; in runs whose users matter.
+    fails_for: Mutex<BTreeMap<&'static str, u32>>,
+    told: Mutex<Vec<&'static str>>,
+    away: Mutex<u32>,
 }
 
 impl Noted {
@@ -91,20 +97,51 @@ impl Noted {
     fn of(&self, name: &str) -> Vec<u64> {
         self.seen.lock().iter().filter(|(of, _)| of == name).map(|(_, seq)| *seq).collect()
     }
+
+    /// Tells each user of the last entry.
+    fn tell(&self, run: &Run) -> Vec<Undone> {
+        let seq = run.entries.last().and_then(|entry| entry.row.as_ref()).map_or(0, |row| row.seq);
+        let mut undone = Vec::new();
+        for (user, times) in self.fails_for.lock().iter_mut() {
+            if run.users.as_ref().is_some_and(|users| !users.contains(*user)) {
+                continue;
+            }
+            if *times == 0 {
+                self.told.lock().push(user);
+            } else {
+                *times -= 1;
+                undone.push(Undone { seq, user: (*user).to_owned(), why: "busy".to_owned(), again: true });
+            }
+        }
+        undone
+    }
 }
 
 #[async_trait]
 impl Handler for Noted {
-    async fn handle(&self, entry: &FeedEntry) -> Handled {
-        let at = (entry.conversation.clone(), entry.row.as_ref().map_or(0, |row| row.seq));
-        if let Some((times, for_good)) = self.fails.lock().get_mut(&at)
-            && *times > 0
-        {
-            *times -= 1;
-            return if *for_good { Handled::Dead("refused".into()) } else { Handled::Retry("busy".into()) };
+    fn rest(&self, batch: &[FeedEntry]) -> Duration {
+        Duration::from_millis(batch.len() as u64)
+    }
+
+    async fn handle(&self, run: &Run) -> Result<Vec<Undone>, Away> {
+        let mut away = self.away.lock();
+        if *away > 0 {
+            *away -= 1;
+            return Err(Away("on purpose".to_owned()));
         }
-        self.seen.lock().push(at);
-        Handled::Done
+        self.runs.lock().push(run.entries.len());
+        for entry in &run.entries {
+            let at = (entry.conversation.clone(), entry.row.as_ref().map_or(0, |row| row.seq));
+            if let Some((times, for_good)) = self.fails.lock().get_mut(&at)
+                && *times > 0
+            {
+                *times -= 1;
+                let why = if *for_good { "refused" } else { "busy" };
+                return Ok(vec![Undone { seq: at.1, user: String::new(), why: why.to_owned(), again: !*for_good }]);
+            }
+            self.seen.lock().push(at);
+        }
+        Ok(self.tell(run))
     }
 }
 
@@ -116,6 +153,7 @@ struct Place {
     consumer_metrics: ConsumerMetrics,
     letters: Arc<RecordLetters>,
     clock: Clock,
+    config: ConsumerConfig,
 }
 
 impl Place {
@@ -129,20 +167,21 @@ impl Place {
             metrics,
             letters: Arc::new(RecordLetters::new(MemoryStore::new(clock.clone()))),
             clock,
+            config: ConsumerConfig { max_attempts: 3, max_batch_entries: 4, ..ConsumerConfig::default() },
         }
     }
 
     /// Runs until everything had time to happen, and stops.
     async fn run(&self) -> Arc<Consumer> {
         let tasks = Tasks::new();
-        let config = ConsumerConfig { max_attempts: 3, max_batch_entries: 4, ..ConsumerConfig::default() };
         let deps = ConsumerDeps {
             group: "test",
-            config,
+            config: self.config.clone(),
             feed: self.feed.clone(),
             log: self.log.clone(),
             letters: self.letters.clone(),
             handler: self.handler.clone(),
+            bus: None,
             clock: self.clock.clone(),
             metrics: self.consumer_metrics.clone(),
             tasks: tasks.clone(),
@@ -174,7 +213,8 @@ async fn copies_are_dropped_and_holes_are_filled_from_the_log() {
     }
     place.run().await;
     assert_eq!(place.handler.of("holed"), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    assert_eq!([place.counted("duplicate"), place.counted("filled"), place.counted("handled")], [4, 4, 5]);
+    assert_eq!([place.counted("filled"), place.counted("handled")], [4, 5]);
+    assert!(place.metrics.encode().contains("posthorn_broker_redeliveries_total{group=\"test\"} 4"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,6 +252,8 @@ async fn what_is_given_up_is_parked_and_the_conversation_goes_on() {
     assert_eq!(consumer.redrive(third).await.expect("looks"), Redriven::Missing);
     assert_eq!(place.handler.of("bad"), [1, 4, 3]);
     assert!(consumer.discard(second).await.expect("discards"));
+    assert!(!consumer.discard(second).await.expect("looks"));
+    assert_eq!([place.counted("redriven"), place.counted("discarded")], [1, 1]);
     assert!(consumer.letters(None, 10).await.expect("lists").letters.is_empty());
 }
 
@@ -246,4 +288,61 @@ async fn a_restart_goes_on_after_what_was_committed() {
     }
     place.run().await;
     assert_eq!(place.handler.of("again"), [1, 2, 3, 4, 5, 6, 7]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_of_a_conversation_are_handed_over_together_up_to_the_bound() {
+    let mut place = Place::new();
+    place.config = ConsumerConfig { max_run_entries: 3, max_batch_entries: 16, ..place.config };
+    let mut talk = Talk::new("together");
+    let rows = talk.rows(8);
+    place.log.rows.lock().extend(rows.iter().map(|row| (talk.key.clone(), row.clone())));
+    // 5 was lost, and is in its place all the same.
+    for n in [1, 2, 3, 4, 6, 7, 8] {
+        place.feed.put(&talk.key, &rows[n - 1]);
+    }
+    place.run().await;
+    assert_eq!(place.handler.of("together"), [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(*place.handler.runs.lock(), [3, 3, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_who_was_left_out_is_tried_again_and_named_in_the_letter() {
+    let mut place = Place::new();
+    place.config.max_run_entries = 4;
+    *place.handler.fails_for.lock() = BTreeMap::from([("ann", 0), ("bob", 2), ("eve", 4)]);
+    let mut talk = Talk::new("told");
+    for row in talk.rows(2) {
+        place.feed.put(&talk.key, &row);
+    }
+    let consumer = place.run().await;
+    assert_eq!(*place.handler.told.lock(), ["ann", "bob"], "each once");
+    let page = consumer.letters(None, 10).await.expect("lists");
+    let [(id, letter)] = &page.letters[..] else { panic!("{page:?}") };
+    assert_eq!((id.seq, letter.attempts, &letter.users[..]), (2, 3, &["eve".to_owned()][..]));
+    assert_eq!(consumer.redrive(id).await.expect("handles"), Redriven::Kept("busy".to_owned()));
+    assert_eq!(consumer.redrive(id).await.expect("handles"), Redriven::Done);
+    assert_eq!(*place.handler.told.lock(), ["ann", "bob", "eve"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_needs_something_that_is_away_waits_and_is_not_given_up() {
+    let place = Place::new();
+    *place.handler.away.lock() = 20;
+    let mut talk = Talk::new("waits");
+    for row in talk.rows(2) {
+        place.feed.put(&talk.key, &row);
+    }
+    let consumer = place.run().await;
+    assert_eq!(place.handler.of("waits"), [1, 2]);
+    assert!(consumer.letters(None, 10).await.expect("lists").letters.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_bounds_what_it_says() {
+    let mut letter = DeadLetter::default();
+    let undone = |user: String| Undone { seq: 1, user, why: "x".repeat(1_000), again: false };
+    assert!(letter.leave((0..2_000).map(|n| undone(format!("u{n}"))).collect()));
+    assert_eq!((letter.why.len(), letter.users.len()), (200, 0), "everybody's");
+    assert!(!letter.leave(Vec::new()));
 }

@@ -28,7 +28,7 @@ async fn park_some(letters: &dyn DeadLetters) -> Vec<LetterId> {
 }
 
 fn letter(entry: posthorn_proto::internal::FeedEntry, attempts: u32) -> DeadLetter {
-    DeadLetter { entry: Some(entry), why: "refused".to_owned(), attempts, parked_ms: 5 }
+    DeadLetter { entry: Some(entry), why: "refused".to_owned(), attempts, parked_ms: 5, users: vec!["ann".to_owned()] }
 }
 
 async fn one_letter_an_entry_is_kept_and_found(letters: &dyn DeadLetters, ids: &[LetterId]) {

@@ -67,6 +67,10 @@ pub(super) const ROWS: &[Row] = &[
         "Where storage is: `http://HOST:PORT` for a process, `dns://HOST:PORT` for all that a name leads to.",
     ),
     Row::new("cluster.session", "Where session is, likewise."),
+    Row::new(
+        "cluster.push",
+        "Where push is, likewise: gateways ask it for its dead letters (`posthorn letters`). Empty: that answers `unavailable`.",
+    ),
     Row::new("routing", "Owners of conversations: order, members, fan-out."),
     Row::new("routing.max_batch_entries", "Entries in one append of a conversation."),
     Row::new("routing.max_batch_bytes", "Bytes of bodies in one append of a conversation."),
@@ -144,10 +148,19 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("push", "Who is told of what they have not received."),
     Row::new("push.delay_ms", "How long an entry may take to be delivered before its recipients are notified."),
     Row::new("push.max_batch_entries", "Entries decided at once."),
+    Row::new("push.max_in_flight", "Conversations of one partition that are at work at once."),
     Row::new("push.max_members", "Members of a conversation up to which it notifies."),
-    Row::new("push.max_remembered", "Conversations whose last entry is remembered, to drop second copies."),
-    Row::new("push.max_attempts", "Tries of a provider for one notification."),
-    Row::new("push.retry_ms", "The first delay between tries, doubled each time."),
+    Row::new(
+        "push.max_remembered",
+        "Conversations whose last entry is remembered, to drop second copies and to see what the feed lost.",
+    ),
+    Row::new("push.max_fill_entries", "Entries that are read from the log at once, where the feed lost some."),
+    Row::new(
+        "push.max_attempts",
+        "Tries of a provider for one notification; then it is a dead letter (`posthorn letters`).",
+    ),
+    Row::new("push.retry_ms", "The first delay between tries, about doubled each time."),
+    Row::new("push.max_retry_ms", "The longest delay between tries."),
     Row::new("push.beat_ms", "How often a process tells the others of its group that it is there."),
     Row::new("push.suspect_ms", "Silence after which another process is taken for gone."),
     Row::new(

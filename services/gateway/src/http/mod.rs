@@ -127,6 +127,10 @@ fn operator_routes() -> OpenApiRouter<Api> {
         .routes(routes!(tenants::revoke_api_key))
         .routes(routes!(tenants::add_signing_key))
         .routes(routes!(tenants::remove_signing_key))
+        .routes(routes!(drain::get_drain, drain::start_drain, drain::cancel_drain))
+        .routes(routes!(letters::list_letters))
+        .routes(routes!(letters::retry_letter))
+        .routes(routes!(letters::discard_letter))
 }
 
 /// For everybody.

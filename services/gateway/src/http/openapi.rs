@@ -12,7 +12,7 @@ use super::{
     public_routes,
     schema::{self, Schemas},
     tenant_routes,
-    types::{ConversationRef, DeviceRef, GroupRef, KeyRef, MessageRef, TenantRef, UserRef},
+    types::{ConsumerRef, ConversationRef, DeviceRef, GroupRef, KeyRef, MessageRef, TenantRef, UserRef},
 };
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -98,7 +98,8 @@ fn register(openapi: &mut OpenApi) {
     use utoipa::{PartialSchema, ToSchema};
     let schemas = &mut openapi.components.get_or_insert_default().schemas;
     macro_rules! add { ($($name:ty),*) => { $(schemas.insert(<$name>::name().into_owned(), <$name>::schema());)* } }
-    add!(UserRef, DeviceRef, ConversationRef, GroupRef, TenantRef, KeyRef, MessageRef, ProblemDocument);
+    add!(UserRef, DeviceRef, ConversationRef, GroupRef, TenantRef, KeyRef, ConsumerRef, MessageRef,
+        ProblemDocument);
 }
 
 fn complete(operation: &mut Value, method: &str, scheme: &str) {

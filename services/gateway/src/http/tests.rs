@@ -4,7 +4,9 @@
 mod access;
 mod api;
 mod document;
+mod drain;
 mod errors;
 mod health;
+mod letters;
 mod once;
 mod place;

@@ -61,6 +61,10 @@ text!(
     KeyRef, schema::ID, 64, "k1"
 );
 text!(
+    /// A consumer group of the event feed.
+    ConsumerRef, schema::ID, 32, "push"
+);
+text!(
     /// A UUID in lower case: the idempotency key of an entry within (conversation, author).
     MessageRef, schema::UUID, 36, "01932c07-209e-7d3a-8f6b-5d1c3e9a7b42"
 );

@@ -16,44 +16,30 @@ use tokio::{
     io::{AsyncWriteExt, BufWriter},
 };
 
-use crate::{dev::keys::Keys, trust::TrustArgs};
+use super::operator::OperatorArgs;
 
 /// Of an answer that is no backup, what is shown, bytes.
 const MAX_REFUSAL_BYTES: usize = 4096;
 
 #[derive(Args)]
 pub struct BackupArgs {
-    /// The server, http://HOST:PORT or https://HOST
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7200")]
-    url: String,
-    /// The operator's key [default: the one in --data-dir]
-    #[arg(long, value_name = "KEY", env = "POSTHORN_ADMIN_KEY", hide_env_values = true)]
-    admin_key: Option<String>,
-    /// Where the server keeps its data and keys, if it is on this machine
-    #[arg(long, value_name = "DIR", default_value = "posthorn-data")]
-    data_dir: PathBuf,
     /// The file to write; it must not exist
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
-    trust: TrustArgs,
+    operator: OperatorArgs,
 }
 
 pub async fn run(args: BackupArgs) -> Result<ExitCode> {
-    let key = match args.admin_key {
-        Some(key) => key,
-        None => {
-            let file = Keys::of(&args.data_dir).operator_file();
-            Keys::read(&file)?.with_context(|| format!("no --admin-key, and no key in {}", file.display()))?
-        }
-    };
+    let OperatorArgs { url, trust, .. } = &args.operator;
+    let key = args.operator.key()?;
     if args.out.exists() {
         bail!("{} is there already", args.out.display());
     }
-    let url = format!("{}/admin/backup", args.url.trim_end_matches('/'));
+    let url = format!("{}/admin/backup", url.trim_end_matches('/'));
     let request = Request::get(&url).header(header::AUTHORIZATION, format!("Bearer {key}")).body(Bytes::new().into());
     let reached =
-        Http::new(args.trust.connector()?).send(request.with_context(|| format!("{url} is no address"))?).await;
+        Http::new(trust.connector()?).send(request.with_context(|| format!("{url} is no address"))?).await;
     let mut response = reached.with_context(|| format!("cannot reach {url}"))?;
     if !response.status().is_success() {
         let status = response.status();

@@ -3,9 +3,12 @@
 pub mod backup;
 pub mod cluster;
 pub mod config;
+pub mod drain;
 pub mod errors;
 pub mod export;
 pub mod import;
+pub mod letters;
+mod operator;
 pub mod restore;
 pub mod schema;
 pub mod serve;

@@ -117,7 +117,7 @@ async fn probe(api: &Api) -> Ready {
     let deps = api.deps();
     let gateway = api.gateway.ready();
     if deps.tasks.stopping().is_cancelled() || gateway.degraded.contains(&"draining") {
-        return Ready::of(vec![Degraded::new("gateway", "it is going down: clients are sent elsewhere", true)]);
+        return Ready::of(vec![Degraded::new("gateway", "draining: clients are sent elsewhere", true)]);
     }
     let (mut storage, mut session, mut routing) = (deps.storage.clone(), deps.session.clone(), deps.routing.clone());
     let limit = Duration::from_millis(api.config().probe_timeout_ms);

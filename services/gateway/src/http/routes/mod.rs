@@ -2,8 +2,10 @@
 
 pub(super) mod conversations;
 pub(super) mod devices;
+pub(super) mod drain;
 pub(super) mod entries;
 pub(super) mod health;
+pub(super) mod letters;
 pub(super) mod members;
 pub(super) mod tenants;
 pub(super) mod tokens;

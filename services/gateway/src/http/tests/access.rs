@@ -24,7 +24,10 @@ fn operations() -> Vec<Operation> {
                 .replace("{conversation}", "theirs")
                 .replace("{user}", "their-user")
                 .replace("{tenant}", "nobody")
-                .replace("{key}", "no-key");
+                .replace("{key}", "no-key")
+                .replace("{group}", "push")
+                .replace("{generation}", "1")
+                .replace("{seq}", "1");
             let reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
             all.push(Operation {
                 method: method.to_uppercase().parse().unwrap(),

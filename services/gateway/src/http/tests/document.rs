@@ -71,6 +71,7 @@ fn requests_use_only_the_keywords_that_are_checked() {
         "GroupRef",
         "TenantRef",
         "KeyRef",
+        "ConsumerRef",
         "MessageRef",
         "Role",
         "Visibility",

@@ -30,7 +30,7 @@ pub struct Place {
     /// Of another tenant.
     pub other_key: String,
     pub operator_key: String,
-    wired: Wired,
+    pub wired: Wired,
 }
 
 /// What came back.

@@ -167,6 +167,47 @@ async fn a_drain_ends_at_its_cap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_drain_that_is_taken_back_tells_nobody_more_and_lets_clients_in_again() {
+    let (gateway, _) = gateway(GatewayConfig { drain_per_s: 10, ..GatewayConfig::default() });
+    let (mut ada, mut bob) = (Peer::connected(&gateway, "ada").await, Peer::connected(&gateway, "bob").await);
+    gateway.start_drain();
+    gateway.start_drain();
+    let Frame::Reconnect(reconnect) = ada.event().await else { panic!("something else") };
+    assert_eq!(reconnect.code, "draining");
+    assert_eq!((gateway.ready().ready, gateway.ready().degraded), (false, vec!["draining"]));
+    assert!(gateway.deps.metrics.encode().contains("posthorn_edge_draining 1"));
+    gateway.cancel_drain().expect("taken back");
+    assert!(gateway.ready().ready);
+    assert!(gateway.deps.metrics.encode().contains("posthorn_edge_draining 0"));
+    assert_eq!(ada.close().await, closed(4430, "draining"), "who was told leaves");
+    let _cyd = Peer::connected(&gateway, "cyd").await;
+    assert_eq!(gateway.connections(), 2);
+
+    // Once more, and this time all go.
+    gateway.start_drain();
+    assert!(matches!(bob.event().await, Frame::Reconnect(_)));
+    assert_eq!(bob.close().await, closed(4430, "draining"));
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(gateway.connections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_process_takes_a_drain_over_and_is_not_taken_back() {
+    let (gateway, _) = gateway(GatewayConfig::default());
+    let mut ada = Peer::connected(&gateway, "ada").await;
+    gateway.start_drain();
+    let ended = gateway.clone();
+    let (left, ()) = tokio::join!(async move { ended.drain().await }, async {
+        tokio::task::yield_now().await;
+        assert_eq!(gateway.cancel_drain().unwrap_err().code, posthorn_errors::Code::Draining);
+        assert!(matches!(ada.event().await, Frame::Reconnect(_)));
+        assert_eq!(ada.close().await, closed(4430, "draining"));
+    });
+    assert_eq!(left, 0);
+    assert!(gateway.is_draining());
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_the_node_stops_everybody_is_ended_at_once() {
     let (gateway, _) = gateway(GatewayConfig::default());
     let (mut ada, mut silent) = (Peer::connected(&gateway, "ada").await, Peer::new(&gateway));

@@ -280,6 +280,7 @@ pub fn gateway(config: GatewayConfig) -> (Arc<Gateway>, Arc<Script>) {
         routing: link.routing(),
         session: link.session(),
         storage: link.storage(),
+        push: link.push(),
         bus: script.bus.clone(),
         clock,
         metrics,

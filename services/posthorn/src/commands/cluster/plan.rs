@@ -63,7 +63,7 @@ impl Reserved {
     /// A place for a process, where the one of its name was before, if that was there.
     pub fn member(&mut self, part: Part, name: String, before: &[Member]) -> Result<Member> {
         let before = before.iter().find(|member| member.name == name);
-        let inner = !matches!(part, Part::Nats | Part::Redis | Part::Push | Part::Gateway);
+        let inner = !matches!(part, Part::Nats | Part::Redis | Part::Gateway);
         let port = self.port(before.map(|member| member.port))?;
         let inner_port = inner.then(|| self.port(before.and_then(|member| member.inner_port))).transpose()?;
         Ok(Member { name, part, port, inner_port, process: None })

@@ -78,6 +78,7 @@ fn configuration(dir: &Path, state: &State, member: &Member) -> Value {
             "advertise": advertise,
             "storage": state.grpc(Part::Storage),
             "session": state.grpc(Part::Session),
+            "push": state.grpc(Part::Push),
         },
         "engines": { "store": "cql", "bus": "nats", "presence": "redis" },
         "store": { "data_dir": dir.display().to_string() },

@@ -7,16 +7,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use posthorn_bus::{Bus, Delivery, Subscription};
-use posthorn_clock::{Clock, Instant, interval, sleep};
+use posthorn_clock::{Instant, interval, sleep};
 use posthorn_core::{Shard, placement::wanted};
-use posthorn_feed::PARTITIONS;
-use posthorn_tasks::Tasks;
 use tokio::sync::watch;
 
-use crate::{PushConfig, metrics::PushMetrics};
+use super::{ConsumerDeps, ConsumerMetrics};
+use crate::PARTITIONS;
 
-/// Where processes say that they are there, or leave.
-const SUBJECT: &str = "push.members";
 const THERE: u8 = b'+';
 const LEAVES: u8 = b'-';
 /// Between tries to subscribe.
@@ -33,21 +30,23 @@ impl Shares {
     }
 
     /// Shared with whoever is heard on the bus.
-    pub fn among(bus: Arc<dyn Bus>, config: &PushConfig, clock: &Clock, metrics: PushMetrics, tasks: &Tasks) -> Self {
+    pub fn among(bus: Arc<dyn Bus>, deps: &ConsumerDeps) -> Self {
         let (told, shares) = watch::channel(vec![false; usize::from(PARTITIONS)]);
         let member = Member {
             bus,
-            name: clock.uuid_v4().to_string(),
-            beat: Duration::from_millis(config.beat_ms),
-            silence: Duration::from_millis(config.suspect_ms),
-            takeover: Duration::from_millis(config.takeover_ms),
+            group: deps.group,
+            subject: format!("{}.members", deps.group),
+            name: deps.clock.uuid_v4().to_string(),
+            beat: Duration::from_millis(deps.config.beat_ms),
+            silence: Duration::from_millis(deps.config.suspect_ms),
+            takeover: Duration::from_millis(deps.config.takeover_ms),
             others: BTreeMap::new(),
             waits: BTreeMap::new(),
             told,
-            metrics,
+            metrics: deps.metrics.clone(),
         };
-        let stopping = tasks.stopping();
-        tasks.critical("push members", async move {
+        let stopping = deps.tasks.stopping();
+        deps.tasks.critical("group members", async move {
             let mut member = member;
             tokio::select! {
                 () = member.run() => {}
@@ -74,6 +73,9 @@ impl Shares {
 
 struct Member {
     bus: Arc<dyn Bus>,
+    group: &'static str,
+    /// Where processes say that they are there, or leave.
+    subject: String,
     name: String,
     beat: Duration,
     silence: Duration,
@@ -83,13 +85,13 @@ struct Member {
     /// Partitions that are to be this process's, and from when on.
     waits: BTreeMap<u16, Instant>,
     told: watch::Sender<Vec<bool>>,
-    metrics: PushMetrics,
+    metrics: ConsumerMetrics,
 }
 
 impl Member {
     async fn run(&mut self) {
         loop {
-            match self.bus.subscribe(SUBJECT).await {
+            match self.bus.subscribe(&self.subject).await {
                 Ok(subscription) => self.listen(subscription).await,
                 Err(error) => tracing::warn!(%error, "cannot listen to the others of the group"),
             }
@@ -157,7 +159,7 @@ impl Member {
                 self.waits.remove(&partition);
             }
         }
-        self.metrics.partitions.set(i64::try_from(mine.iter().filter(|mine| **mine).count()).unwrap_or(i64::MAX));
+        self.metrics.partitions(self.group, mine.iter().filter(|mine| **mine).count());
         self.told.send_if_modified(|told| {
             let changed = *told != mine;
             *told = mine;
@@ -175,6 +177,6 @@ impl Member {
 
     async fn say(&self, word: u8) -> bool {
         let message: Vec<u8> = [word].into_iter().chain(self.name.bytes()).collect();
-        self.bus.publish(SUBJECT, Bytes::from(message)).await.is_ok()
+        self.bus.publish(&self.subject, Bytes::from(message)).await.is_ok()
     }
 }
