@@ -10,7 +10,8 @@ use posthorn_client::{
 };
 use posthorn_clock::timeout;
 use posthorn_engines::{Mode, detached::Detached, mode};
-use posthorn_testkit::{Deployment, Person};
+use posthorn_testkit::{Deployment, Person, Server};
+use tokio::process::Command;
 
 use crate::raw::{Raw, text_of};
 
@@ -76,6 +77,7 @@ async fn faults_and_the_end(cluster: &mut Deployment) -> Result<()> {
     say(&ann, &mut ben, "ben", "all of them").await?;
 
     one_trace(cluster).await?;
+    an_operator_begins(cluster).await?;
 
     for service in SERVICES {
         kill(cluster.pids(service)[0])?;
@@ -154,5 +156,19 @@ async fn one_trace(cluster: &Deployment) -> Result<()> {
     }
     let delivered = which("gateway", &["deliver", "in the connection's queue"]);
     ensure!(delivered.iter().any(|gateway| !sender.contains(gateway)), "the other gateway delivered it: {told:?}");
+    Ok(())
+}
+
+/// With a key that the deployment's own network gives; that of an application does not do.
+async fn an_operator_begins(cluster: &Deployment) -> Result<()> {
+    let config = cluster.dir().join("config/gateway-1.toml");
+    let made = Command::new(Server::binary()?).args(["operator-key", "--config"]).arg(config).output().await?;
+    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let made = String::from_utf8(made.stdout)?;
+    let letters = format!("{}/v1/operator/letters/push", cluster.running.http);
+    for (key, status) in [(made.trim(), 200), (cluster.running.admin_key.as_str(), 403)] {
+        let answer = reqwest::Client::new().get(&letters).bearer_auth(key).send().await?;
+        ensure!(answer.status() == status, "{status}, not {}", answer.status());
+    }
     Ok(())
 }

@@ -15,9 +15,9 @@ use bench::BenchArgs;
 use chat::ChatArgs;
 use clap::{Parser, Subcommand};
 use commands::{
-    backup::BackupArgs, cluster::ClusterCommand, config::ConfigCommand, drain::DrainArgs, errors::ErrorsArgs, export::ExportArgs,
-    import::ImportArgs, letters::LettersCommand, restore::RestoreArgs, schema::SchemaCommand, serve::ServeArgs, token::TokenArgs,
-    version::VersionArgs,
+    backup::BackupArgs, cluster::ClusterCommand, config::ConfigCommand, drain::DrainArgs, errors::ErrorsArgs,
+    export::ExportArgs, import::ImportArgs, letters::LettersCommand, operator_key::OperatorKeyArgs,
+    restore::RestoreArgs, schema::SchemaCommand, serve::ServeArgs, token::TokenArgs, version::VersionArgs,
 };
 use dev::DevArgs;
 use replay::ReplayArgs;
@@ -56,6 +56,8 @@ enum Command {
     Import(ImportArgs),
     /// Send a gateway's connections elsewhere, or let it take new ones again
     Drain(DrainArgs),
+    /// Make the operator's key of a deployment, and print it
+    OperatorKey(OperatorKeyArgs),
     /// Entries that consumers of the feed gave up: list them, try them again, throw them away
     #[command(subcommand)]
     Letters(LettersCommand),
@@ -94,6 +96,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Export(args) => return on_runtime(commands::export::run(args)),
         Command::Import(args) => return on_runtime(commands::import::run(args)),
         Command::Drain(args) => return on_runtime(commands::drain::run(args)),
+        Command::OperatorKey(args) => return on_runtime(commands::operator_key::run(args)),
         Command::Letters(command) => return on_runtime(commands::letters::run(command)),
         Command::Schema(command) => return on_runtime(commands::schema::run(command)),
         Command::Chat(args) => return on_runtime(chat::run(args)),

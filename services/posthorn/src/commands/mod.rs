@@ -9,6 +9,7 @@ pub mod export;
 pub mod import;
 pub mod letters;
 mod operator;
+pub mod operator_key;
 pub mod restore;
 pub mod schema;
 pub mod serve;
