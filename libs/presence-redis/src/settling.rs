@@ -23,7 +23,8 @@ impl RedisPresence {
             }
         }
         young |= settle_ms > 0 && !emptied.is_empty();
-        let mark = |cell| (cell, cmd("SET").arg(self.keys.since(cell)).arg(1).arg("PX").arg(keep_ms).arg("NX").to_owned());
+        let mark =
+            |cell| (cell, cmd("SET").arg(self.keys.since(cell)).arg(1).arg("PX").arg(keep_ms).arg("NX").to_owned());
         self.link.batch("settle", emptied.into_iter().map(mark).collect()).await?;
         if young {
             let why = "it was emptied, and gateways register again (redis.settle_ms)";

@@ -148,7 +148,9 @@ impl Links {
         }
         let (queue, publications) = mpsc::channel(self.0.queue);
         let link = match before {
-            Some(link) => Link { queue: queue.clone(), sent: Arc::clone(&link.sent), turn: Arc::clone(&link.turn), ..*link },
+            Some(link) => {
+                Link { queue: queue.clone(), sent: Arc::clone(&link.sent), turn: Arc::clone(&link.turn), ..*link }
+            }
             None => {
                 known.make_room();
                 let number = if subject == ALL_GATEWAYS { 0 } else { known.floor };
@@ -173,7 +175,9 @@ impl Known {
     /// the place of this one.
     fn number(&mut self, subject: &str, queue: &mpsc::Sender<Publication>, publication: &mut Publication) -> bool {
         let after_all = self.links.get(ALL_GATEWAYS).map_or(0, |link| link.number);
-        let Some(link) = self.links.get_mut(subject).filter(|link| link.queue.same_channel(queue)) else { return false };
+        let Some(link) = self.links.get_mut(subject).filter(|link| link.queue.same_channel(queue)) else {
+            return false;
+        };
         link.number += 1;
         publication.number = link.number;
         if subject != ALL_GATEWAYS {
