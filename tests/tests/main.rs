@@ -1,5 +1,6 @@
 //! All integration tests: one binary.
 
+mod authority;
 mod cluster;
 mod disk;
 mod guide;
@@ -11,6 +12,7 @@ mod outage;
 mod process;
 mod raw;
 mod scenarios;
+mod secured;
 mod terminal;
 mod tls;
 mod traces;

@@ -1,17 +1,15 @@
 //! TLS as it stands before a server: a proxy ends it, and the server behind it is a real one.
 
-use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+use std::{process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use posthorn_client::{
-    Client, ClientConfig, ClientDeps, ConnectionState, Connector, Event, NetConnector, Outgoing, Reason, Sink, Trust,
+    Client, ClientConfig, ClientDeps, ConnectionState, Connector, Event, Outgoing, Reason, Sink,
     backend::{Backend, BackendError},
 };
 use posthorn_clock::{Clock, timeout};
 use posthorn_tasks::Tasks;
 use posthorn_testkit::Server;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivateKeyDer};
 use tokio::{
     io::{AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -20,50 +18,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::process::WAIT;
-
-/// An authority of the test's own, and the certificates that it signs.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    folder: tempfile::TempDir,
-}
-
-impl Authority {
-    fn new(name: &str) -> Result<Self> {
-        let mut params = CertificateParams::new(Vec::new())?;
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate()?;
-        let certificate = params.self_signed(&key)?;
-        let folder = tempfile::tempdir()?;
-        std::fs::write(folder.path().join("ca.pem"), pem(certificate.der()))?;
-        Ok(Self { issuer: Issuer::new(params, key), folder })
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-
-    fn trusted(&self) -> Result<Arc<dyn Connector>> {
-        Ok(Arc::new(NetConnector::new(Trust::with_ca_file(&self.file())?)))
-    }
-
-    fn acceptor(&self, name: &str) -> Result<TlsAcceptor> {
-        let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(vec![name.to_owned()])?.signed_by(&key, &self.issuer)?;
-        let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)?;
-        Ok(TlsAcceptor::from(Arc::new(config)))
-    }
-}
-
-fn pem(der: &[u8]) -> String {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der))
-}
+use crate::{authority::Authority, process::WAIT};
 
 /// Ends TLS in front of a server; stops with its tasks.
 struct Proxy {
