@@ -2,8 +2,10 @@
 
 mod cluster;
 mod disk;
+mod fleet;
 mod guide;
 mod instances;
+mod large;
 mod log_model;
 mod memory;
 mod moves;

@@ -17,8 +17,9 @@ use crate::{
     GatewayConfig,
     admission::Admission,
     live::{
-        Links, Registry,
+        Following, Links, Registry,
         asking::ask_for_what_is_missing,
+        following::follow_conversations,
         subscriber::{Subject, follow},
         told::Told,
     },
@@ -54,6 +55,8 @@ pub struct Gateway {
     pub(crate) metrics: EdgeMetrics,
     /// What it has of each publisher.
     pub(crate) links: Mutex<Links>,
+    /// The large conversations of its users.
+    pub(crate) following: Following,
     /// Woken when publications are missing.
     pub(crate) missing: Notify,
     draining: AtomicBool,
@@ -89,6 +92,7 @@ impl Gateway {
             line: Line::new(metrics.presence_checks_waiting.clone()),
             metrics,
             links: Mutex::new(Links::new(deps.config.max_held_publications, Instant::now())),
+            following: Following::new(&deps.config),
             missing: Notify::new(),
             draining: AtomicBool::new(false),
             unauthenticated: AtomicU64::new(0),
@@ -102,6 +106,7 @@ impl Gateway {
         tasks.critical("gateway events", follow(gateway.clone(), Subject::Own));
         tasks.critical("gateway cuts", follow(gateway.clone(), Subject::All));
         tasks.critical("gateway questions", ask_for_what_is_missing(gateway.clone()));
+        tasks.critical("large conversations", follow_conversations(gateway.clone()));
         tasks.critical("presence checks", presence::check_in_turn(gateway.clone()));
         tasks.critical("gateway lease", crate::lease::hold(gateway.clone()));
         tasks.background("gateway stop", crate::drain::end_when_stopping(gateway.clone()));
