@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use posthorn_client::proto::server_frame::Frame;
 use posthorn_clock::{Instant, sleep};
+use posthorn_node::Role;
 
 use crate::{
     fleet::{Fleet, LIMIT},
@@ -102,5 +103,38 @@ async fn while_the_bus_is_away_people_see_messages_and_afterwards_nothing_twice(
     assert!(before.iter().all(|&count| count > 0), "{before:?}");
     sleep(Duration::from_secs(2)).await;
     assert_eq!(asked(&fleet), before);
+    fleet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_starts_while_the_bus_is_away_takes_people_and_shows_them_messages() {
+    let mut fleet = Fleet::start().await;
+    let mut people = People::meet(&fleet).await;
+    people.talk(LIMIT).await;
+    fleet.bus(false);
+    let late = fleet.add(&[Role::Gateway], false).await;
+    let mut dan = fleet.join(late, "dan").await;
+    let ready = fleet.nodes[late].0.gateway().expect("a gateway").ready();
+    assert_eq!((ready.ready, ready.degraded), (true, vec!["bus"]));
+    people.people.push(fleet.join(late, "ben").await);
+    for _ in 0..3 {
+        people.talk(Duration::from_secs(5)).await;
+    }
+    fleet.bus(true);
+    // A token may have been revoked meanwhile: everybody there is to show it again, elsewhere or here.
+    let told = dan.until(|event| match event {
+        Frame::Reconnect(reconnect) => Some(reconnect.code.clone()),
+        _ => None,
+    });
+    assert_eq!(told.await.expect("it comes"), "connection_age");
+    people.people.pop();
+    people.people.push(fleet.join(late, "ben").await);
+    for _ in 0..5 {
+        people.talk(Duration::from_secs(5)).await;
+        sleep(Duration::from_millis(400)).await;
+    }
+    let ready = fleet.nodes[late].0.gateway().expect("a gateway").ready();
+    assert_eq!((ready.ready, ready.degraded), (true, vec![]));
+    people.undisturbed();
     fleet.stop().await;
 }

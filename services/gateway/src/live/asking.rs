@@ -46,7 +46,7 @@ fn pace(gateway: &Gateway) -> Duration {
 fn wanting(gateway: &Gateway) -> bool {
     let (now, links) = (Instant::now(), gateway.links.lock());
     gateway.metrics.silent_publishers.set(i64::try_from(links.silent(now)).unwrap_or(i64::MAX));
-    links.wanting(now) || gateway.following.table.lock().asks()
+    gateway.is_unsubscribed() || links.wanting(now) || gateway.following.table.lock().asks()
 }
 
 /// Asks every instance once. True if one has more.

@@ -29,6 +29,8 @@ use crate::{Gateway, ws::ending::Ending};
 
 /// Between two attempts to subscribe, ms.
 const RETRY_MS: u64 = 500;
+/// Attempts until it goes on without: a bus that is only slower than this to start costs nobody anything.
+const PATIENCE: u32 = 4;
 
 /// Follows one subject for as long as the node runs.
 pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
@@ -37,7 +39,8 @@ pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
         Subject::Own => of_gateway(&gateway.incarnation),
         Subject::All => ALL_GATEWAYS.to_owned(),
     };
-    let mut first = true;
+    // Once it is without, connections come that miss something.
+    let (mut began, mut without, mut failures) = (false, false, 0);
     loop {
         let subscribed = tokio::select! {
             biased;
@@ -46,23 +49,37 @@ pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
         };
         match subscribed {
             Ok(subscription) => {
-                if !first {
+                if subject == Subject::All && !began {
+                    gateway.links.lock().begin(Instant::now());
+                    if without {
+                        // Connections came before: who publishes cuts was not heard of yet, and says nothing of them.
+                        gateway.lost(Lost::Cuts);
+                    }
+                }
+                if without {
                     // What was published meanwhile is not known.
                     gateway.doubt_bus(subject);
-                } else if subject == Subject::All {
-                    gateway.links.lock().begin(Instant::now());
                 }
-                first = false;
+                began = true;
                 gateway.subscribed(subject, true);
                 tokio::select! {
                 biased;
                         () = consume(&gateway, subject, subscription) => {}
                         () = stopping.cancelled() => return,
                     }
+                without = true;
                 gateway.subscribed(subject, false);
                 tracing::warn!(subject = name, "the bus ended a subscription");
             }
-            Err(error) => tracing::warn!(subject = name, %error, "cannot subscribe"),
+            Err(error) => {
+                tracing::warn!(subject = name, %error, "cannot subscribe");
+                failures += 1;
+                if failures >= PATIENCE {
+                    // The instances are asked for what they publish.
+                    without = true;
+                    gateway.subscribed(subject, false);
+                }
+            }
         }
         tokio::select! {
             biased;
