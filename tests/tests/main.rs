@@ -3,8 +3,10 @@
 mod authority;
 mod cluster;
 mod disk;
+mod fleet;
 mod guide;
 mod instances;
+mod large;
 mod log_model;
 mod memory;
 mod moves;

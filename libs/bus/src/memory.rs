@@ -16,9 +16,11 @@ pub const MAX_QUEUED_MESSAGES: usize = 16_384;
 /// Bytes that may wait for one subscriber.
 pub const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 
+type Subjects = Mutex<HashMap<String, Vec<Arc<Queue>>>>;
+
 #[derive(Default)]
 pub struct MemoryBus {
-    subjects: Mutex<HashMap<String, Vec<Arc<Queue>>>>,
+    subjects: Arc<Subjects>,
     metrics: BusMetrics,
 }
 
@@ -43,18 +45,13 @@ impl Bus for MemoryBus {
 
     async fn publish(&self, subject: &str, message: Bytes) -> Result<(), BusError> {
         check_subject(subject)?;
-        let mut subjects = self.subjects.lock();
-        if let Some(queues) = subjects.get_mut(subject) {
-            queues.retain(|queue| !queue.is_closed());
-            for queue in queues.iter() {
+        if let Some(queues) = self.subjects.lock().get(subject) {
+            for queue in queues {
                 let bytes = message.len();
                 match queue.push(message.clone()) {
                     Ok(()) => self.metrics.queued(bytes),
                     Err(why) => self.metrics.dropped(why, 1),
                 }
-            }
-            if queues.is_empty() {
-                subjects.remove(subject);
             }
         }
         Ok(())
@@ -65,17 +62,28 @@ impl Bus for MemoryBus {
         let bounds = Bounds { max_messages: MAX_QUEUED_MESSAGES, max_bytes: MAX_QUEUED_BYTES };
         let queue = Arc::new(Queue::new(bounds));
         self.subjects.lock().entry(subject.to_owned()).or_default().push(Arc::clone(&queue));
-        Ok(Box::new(MemorySubscription { queue, metrics: self.metrics.clone() }))
+        let subjects = Arc::clone(&self.subjects);
+        Ok(Box::new(MemorySubscription { subjects, subject: subject.to_owned(), queue, metrics: self.metrics.clone() }))
     }
 }
 
 struct MemorySubscription {
+    subjects: Arc<Subjects>,
+    subject: String,
     queue: Arc<Queue>,
     metrics: BusMetrics,
 }
 
 impl Drop for MemorySubscription {
     fn drop(&mut self) {
+        let mut subjects = self.subjects.lock();
+        if let Some(queues) = subjects.get_mut(&self.subject) {
+            queues.retain(|queue| !Arc::ptr_eq(queue, &self.queue));
+            if queues.is_empty() {
+                subjects.remove(&self.subject);
+            }
+        }
+        drop(subjects);
         let (messages, bytes) = self.queue.close();
         self.metrics.gone(messages, bytes);
     }
@@ -114,6 +122,16 @@ mod tests {
         assert_eq!(slow.next().await, Some(Delivery::Dropped(3)));
         bus.publish("s", Bytes::from_static(b"again")).await.expect("published");
         assert_eq!(slow.next().await, Some(Delivery::Message(Bytes::from_static(b"again"))));
+    }
+
+    #[tokio::test]
+    async fn a_subject_that_nobody_listens_to_is_forgotten() {
+        let bus = MemoryBus::new();
+        let (one, other) = (bus.subscribe("s").await.expect("one"), bus.subscribe("s").await.expect("another"));
+        drop(one);
+        assert_eq!(bus.subjects.lock()["s"].len(), 1);
+        drop(other);
+        assert!(bus.subjects.lock().is_empty());
     }
 
     #[tokio::test]

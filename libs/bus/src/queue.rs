@@ -30,7 +30,6 @@ struct State {
     messages: usize,
     bytes: usize,
     ended: bool,
-    closed: bool,
 }
 
 impl Queue {
@@ -76,14 +75,8 @@ impl Queue {
     /// Nobody reads any more. Hands back the messages and bytes that waited.
     pub fn close(&self) -> (usize, usize) {
         let mut state = self.state.lock();
-        state.closed = true;
         state.deliveries.clear();
         (std::mem::take(&mut state.messages), std::mem::take(&mut state.bytes))
-    }
-
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.state.lock().closed
     }
 
     /// The next delivery; `None` after the end. Cancel-safe; for one reader.

@@ -32,6 +32,15 @@ pub struct GatewayConfig {
     pub max_presence_checks: usize,
     /// Conversations of which is remembered up to where they were told.
     pub max_told_conversations: usize,
+    /// Large conversations that are heard on subjects of their own; of more, the routing instances are asked
+    /// every `ask_ms`.
+    pub max_conversation_subjects: usize,
+    /// Users times the large conversations that they follow.
+    pub max_followed: usize,
+    /// Questions to owners and reads of the log at once, for what the bus did not bring of large conversations.
+    pub max_log_reads: usize,
+    /// After which a client that has not synced follows its large conversations all the same.
+    pub follow_ms: u64,
     /// Time for `connect` after the handshake.
     pub connect_timeout_ms: u64,
     pub ping_interval_ms: u64,
@@ -104,6 +113,10 @@ impl Default for GatewayConfig {
             max_watched_users: 1_000,
             max_presence_checks: 16,
             max_told_conversations: 100_000,
+            max_conversation_subjects: 20_000,
+            max_followed: 2_000_000,
+            max_log_reads: 16,
+            follow_ms: 5_000,
             connect_timeout_ms: 10_000,
             ping_interval_ms: 25_000,
             ping_timeout_ms: 10_000,

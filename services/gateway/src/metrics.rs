@@ -43,6 +43,9 @@ pub(crate) struct EdgeMetrics {
     pub slow_consumers: Counter,
     pub resyncs: Family<ResultLabel, Counter>,
     pub repeated: Counter,
+    pub followed: Gauge,
+    pub conversation_subjects: Gauge,
+    pub entries_read: Counter,
     pub draining: Gauge,
     pub drain_remaining: Gauge,
     pub requests: Family<RequestLabel, Counter>,
@@ -85,6 +88,21 @@ impl EdgeMetrics {
             repeated: m.register(
                 "edge_entries_repeated",
                 "Published entries that were told before",
+                Counter::default(),
+            ),
+            followed: m.register(
+                "edge_followed_conversations",
+                "Large conversations that somebody here follows",
+                gauge(),
+            ),
+            conversation_subjects: m.register(
+                "edge_conversation_subjects",
+                "Those of them that are heard on their subjects; bound: edge.max_conversation_subjects",
+                gauge(),
+            ),
+            entries_read: m.register(
+                "edge_entries_read",
+                "Entries of large conversations read from the log, the bus not having brought them",
                 Counter::default(),
             ),
             resyncs: m.register("edge_resyncs", "Resync frames by cause", counter_family()),

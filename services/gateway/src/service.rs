@@ -18,8 +18,9 @@ use crate::{
     admission::Admission,
     drain::Drain,
     live::{
-        Links, Registry,
+        Following, Links, Registry,
         asking::ask_for_what_is_missing,
+        following::follow_conversations,
         subscriber::{Subject, follow},
         told::Told,
     },
@@ -57,14 +58,16 @@ pub struct Gateway {
     pub(crate) metrics: EdgeMetrics,
     /// What it has of each publisher.
     pub(crate) links: Mutex<Links>,
+    /// The large conversations of its users.
+    pub(crate) following: Following,
     /// Woken when publications are missing.
     pub(crate) missing: Notify,
     pub(crate) drain: Drain,
     /// Sockets without an authenticated `connect`, and all sockets.
     unauthenticated: AtomicU64,
     sockets: AtomicU64,
-    /// Both subjects are subscribed: (own, all).
-    subscribed: watch::Sender<(bool, bool)>,
+    /// Whether the own subject and that of all gateways are subscribed; `None` while that is tried at first.
+    subscribed: watch::Sender<[Option<bool>; 2]>,
     /// Whether the last renewal of the lease was answered; `None` before the first.
     lease: watch::Sender<Option<bool>>,
     generation: Mutex<Option<(u64, Instant)>>,
@@ -93,11 +96,12 @@ impl Gateway {
             line: Line::new(metrics.presence_checks_waiting.clone()),
             metrics,
             links: Mutex::new(links),
+            following: Following::new(&deps.config),
             missing: Notify::new(),
             drain: Drain::default(),
             unauthenticated: AtomicU64::new(0),
             sockets: AtomicU64::new(0),
-            subscribed: watch::Sender::new((false, false)),
+            subscribed: watch::Sender::new([None, None]),
             lease: watch::Sender::new(None),
             generation: Mutex::new(None),
             deps,
@@ -106,6 +110,7 @@ impl Gateway {
         tasks.critical("gateway events", follow(gateway.clone(), Subject::Own));
         tasks.critical("gateway cuts", follow(gateway.clone(), Subject::All));
         tasks.critical("gateway questions", ask_for_what_is_missing(gateway.clone()));
+        tasks.critical("large conversations", follow_conversations(gateway.clone()));
         tasks.critical("presence checks", presence::check_in_turn(gateway.clone()));
         tasks.critical("gateway lease", crate::lease::hold(gateway.clone()));
         tasks.background("gateway stop", crate::drain::end_when_stopping(gateway.clone()));
@@ -137,9 +142,9 @@ impl Gateway {
     /// Whether new clients may come, and what does not work. Asks no other process.
     #[must_use]
     pub fn ready(&self) -> Readiness {
-        let (own, all) = *self.subscribed.borrow();
+        let subscribed = *self.subscribed.borrow();
         let mut degraded = Vec::new();
-        if !own || !all {
+        if subscribed.contains(&None) {
             degraded.push("bus");
         }
         if self.is_draining() {
@@ -153,7 +158,8 @@ impl Gateway {
             // Clients are served all the same: events go to all gateways.
             degraded.push("presence");
         }
-        if own && all && self.links.lock().silent(Instant::now()) > 0 {
+        let unheard = self.is_unsubscribed() || self.links.lock().silent(Instant::now()) > 0;
+        if unheard && !degraded.contains(&"bus") {
             // Events are asked for.
             degraded.push("bus");
         }
@@ -161,21 +167,26 @@ impl Gateway {
     }
 
     pub(crate) fn subscribed(&self, subject: Subject, is: bool) {
-        self.subscribed.send_modify(|(own, all)| match subject {
-            Subject::Own => *own = is,
-            Subject::All => *all = is,
+        self.subscribed.send_modify(|[own, all]| match subject {
+            Subject::Own => *own = Some(is),
+            Subject::All => *all = Some(is),
         });
+    }
+
+    /// The bus does not take a subscription: what is published has to be asked for.
+    pub(crate) fn is_unsubscribed(&self) -> bool {
+        self.subscribed.borrow().contains(&Some(false))
     }
 
     pub(crate) fn leased(&self, renewed: bool) {
         self.lease.send_replace(Some(renewed));
     }
 
-    /// Returns once events reach this gateway, and lookups find it if they find anybody: nobody is
-    /// registered before.
+    /// Returns once events reach this gateway, or are asked for because the bus is away, and lookups find it if they
+    /// find anybody: nobody is registered before.
     pub(crate) async fn when_reachable(&self) {
         // The senders are ours: they cannot be gone.
-        let _ = self.subscribed.subscribe().wait_for(|&(own, all)| own && all).await;
+        let _ = self.subscribed.subscribe().wait_for(|tried| !tried.contains(&None)).await;
         let _ = self.lease.subscribe().wait_for(Option::is_some).await;
     }
 

@@ -21,6 +21,11 @@ pub struct RoutingConfig {
     pub link_idle_ms: u64,
     /// Bytes of the last publications to one gateway that are kept for it to ask for.
     pub max_replay_bytes: usize,
+    /// Members up to which each gateway is told of their connections; a larger conversation is published
+    /// once, on a subject of its own.
+    pub direct_members: usize,
+    /// Larger conversations of which is remembered up to where they were published.
+    pub max_remembered_ends: usize,
     /// Members of a conversation.
     pub max_members: usize,
     /// Entries of a conversation's end that are kept in memory.
@@ -68,6 +73,8 @@ impl Default for RoutingConfig {
             link_beat_ms: 1_000,
             link_idle_ms: 60_000,
             max_replay_bytes: 2 * 1024 * 1024,
+            direct_members: 200,
+            max_remembered_ends: 16_384,
             max_members: 10_000,
             recent_entries: 1_024,
             max_retry_scan_entries: 8_192,

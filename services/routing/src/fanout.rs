@@ -1,14 +1,15 @@
 //! From confirmed entries to gateways: one lookup of the recipients' connections, one publication per
-//! gateway.
+//! gateway. Of a large conversation it is one publication for all of them.
 
 use std::{sync::Arc, time::Duration};
 
 use posthorn_bus::subjects::{ALL_GATEWAYS, of_gateway};
 use posthorn_clock::{Instant, sleep};
-use posthorn_proto::internal::{Caller, GatewayConnections, LookupRequest, Publication, publication::What};
+use posthorn_core::ConversationKey;
+use posthorn_proto::internal::{Caller, GatewayConnections, LookupRequest, NewEntries, Publication, publication::What};
 use posthorn_rpc::{SessionClient, call, current};
 
-use crate::{links::Links, metrics::RoutingMetrics};
+use crate::{large::Large, links::Links, metrics::RoutingMetrics};
 
 /// Tries of a lookup before its publication goes to all gateways.
 const LOOKUP_TRIES: u32 = 5;
@@ -32,25 +33,69 @@ impl Origin {
 pub struct Fanout {
     session: SessionClient,
     pub links: Links,
+    pub large: Large,
+    /// Members up to which each gateway is told of their connections.
+    direct_members: usize,
     metrics: Arc<RoutingMetrics>,
 }
 
 impl Fanout {
-    pub const fn new(session: SessionClient, links: Links, metrics: Arc<RoutingMetrics>) -> Self {
-        Self { session, links, metrics }
+    pub const fn new(
+        session: SessionClient,
+        links: Links,
+        large: Large,
+        direct_members: usize,
+        metrics: Arc<RoutingMetrics>,
+    ) -> Self {
+        Self { session, links, large, direct_members, metrics }
+    }
+
+    /// A conversation of so many is published on a subject of its own.
+    pub const fn is_large(&self, members: usize) -> bool {
+        members > self.direct_members
+    }
+
+    /// Entries to those who may see them. Of a large conversation they go to the gateways that follow it, and to
+    /// the connections of `newcomers` besides: their gateways may not follow it yet, and do from here on.
+    pub async fn entries(&self, key: &ConversationKey, audience: &[String], newcomers: &[String], new: NewEntries) {
+        let tenant = key.tenant.as_str();
+        if !self.is_large(audience.len()) {
+            return self.publish(tenant, audience, None, What::Entries(new)).await;
+        }
+        let seq = new.rows.last().map_or(0, |row| row.seq);
+        self.direct(newcomers, None, Publication { large: true, ..publication(tenant, What::Entries(new.clone())) })
+            .await;
+        let started = Instant::now();
+        self.large.entries(key, seq, publication(tenant, What::Entries(new))).await;
+        self.metrics.publish_seconds.observe(started.elapsed().as_secs_f64());
+    }
+
+    /// What is worth nothing later, to the connections of these users.
+    pub async fn moment(&self, key: &ConversationKey, users: &[String], except: Option<&Origin>, what: What) {
+        let tenant = key.tenant.as_str();
+        if !self.is_large(users.len()) {
+            return self.publish(tenant, users, except, what).await;
+        }
+        let mut publication = publication(tenant, what);
+        if let Some(origin) = except {
+            publication.except_gateway.clone_from(&origin.gateway);
+            publication.except_connection = origin.connection;
+        }
+        self.large.publish(key, publication).await;
     }
 
     /// To every connection of these users, in the trace of the present request. Publications of one
     /// caller stay in order.
     pub async fn publish(&self, tenant: &str, users: &[String], except: Option<&Origin>, what: What) {
+        self.direct(users, except, publication(tenant, what)).await;
+    }
+
+    async fn direct(&self, users: &[String], except: Option<&Origin>, publication: Publication) {
         if users.is_empty() {
             return;
         }
         let started = Instant::now();
-        let traceparent = current().map(|context| context.trace.to_string()).unwrap_or_default();
-        let publication =
-            Publication { tenant: tenant.to_owned(), traceparent, what: Some(what), ..Publication::default() };
-        let Some(found) = self.lookup(tenant, users).await else {
+        let Some(found) = self.lookup(&publication.tenant, users).await else {
             // Where the recipients are is not known: every gateway gets it, and finds its own among them.
             // Whoever asked gets it too, its connection being one of them.
             self.metrics.broadcasts.inc();
@@ -82,4 +127,10 @@ impl Fanout {
         }
         None
     }
+}
+
+/// To nobody yet, in the trace of the present request.
+fn publication(tenant: &str, what: What) -> Publication {
+    let traceparent = current().map(|context| context.trace.to_string()).unwrap_or_default();
+    Publication { tenant: tenant.to_owned(), traceparent, what: Some(what), ..Publication::default() }
 }

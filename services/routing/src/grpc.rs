@@ -102,7 +102,7 @@ impl Routing for Grpc {
     }
 
     async fn sync(&self, request: Request<wire::SyncRequest>) -> Result<Response<wire::SyncReply>, Status> {
-        reply(self.now()?.sync(request.into_inner()).await.map(|page| wire::SyncReply { page: Some(page) }))
+        reply(self.now()?.sync(request.into_inner()).await)
     }
 
     async fn tell(&self, request: Request<wire::TellRequest>) -> Result<Response<wire::TellReply>, Status> {

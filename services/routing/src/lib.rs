@@ -11,6 +11,7 @@ mod error;
 mod fanout;
 pub mod grpc;
 mod incarnations;
+mod large;
 mod links;
 mod metrics;
 mod ownership;

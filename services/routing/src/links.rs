@@ -132,7 +132,7 @@ impl Links {
         let own = self.beyond(&of_gateway(&request.gateway), own);
         let all = self.beyond(ALL_GATEWAYS, all);
         self.0.metrics.replayed.inc_by((own.publications.len() + all.publications.len()) as u64);
-        MissedReply { publisher: self.0.publisher.clone(), own: Some(own), all: Some(all) }
+        MissedReply { publisher: self.0.publisher.clone(), own: Some(own), all: Some(all), moved: None }
     }
 
     fn beyond(&self, subject: &str, number: u64) -> Missed {

@@ -48,6 +48,8 @@ pub struct RoutingMetrics {
     pub publications: Counter,
     pub publications_dropped: Counter,
     pub broadcasts: Counter,
+    pub large: Gauge,
+    pub large_publications: Counter,
     pub replayed: Counter,
     pub publish_seconds: Histogram,
     pub overloaded: Counter,
@@ -100,6 +102,16 @@ impl RoutingMetrics {
             broadcasts: m.register(
                 "broker_broadcasts",
                 "Publications to all gateways, the presence engine being away",
+                Counter::default(),
+            ),
+            large: m.register(
+                "broker_large_conversations",
+                "Conversations with a subject of their own whose ends are remembered; bound: routing.max_remembered_ends",
+                Gauge::default(),
+            ),
+            large_publications: m.register(
+                "broker_large_publications",
+                "Publications given to the bus on a conversation's own subject, each for all gateways",
                 Counter::default(),
             ),
             publish_seconds: m.register(

@@ -7,7 +7,7 @@ use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client,
     internal::{
-        Effect, MarkReply, MarkRequest, SetRegistersRequest, SharedRequest, SyncRequest, TellRequest,
+        Effect, MarkReply, MarkRequest, SetRegistersRequest, SharedRequest, SyncReply, SyncRequest, TellRequest,
         WatchAllowedRequest,
     },
 };
@@ -38,7 +38,7 @@ impl RoutingService {
         cell.set(&self.core, &caller, set).await
     }
 
-    pub async fn sync(&self, request: SyncRequest) -> Result<client::SyncPage, Failure> {
+    pub async fn sync(&self, request: SyncRequest) -> Result<SyncReply, Failure> {
         let who = Who::of(request.caller.as_ref())?;
         let cell = self.core.users.get(&self.core, &who.user_key()?).await?;
         cell.sync(&self.core, request).await

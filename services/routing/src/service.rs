@@ -27,6 +27,7 @@ use crate::{
     conversation::Registry,
     error::bad_id,
     fanout::{Fanout, Origin},
+    large::Large,
     links::Links,
     metrics::RoutingMetrics,
     ownership::Ownership,
@@ -110,7 +111,9 @@ impl RoutingService {
         let metrics = Arc::clone(&deps.metrics);
         let (bus, publisher) = (Arc::clone(&deps.bus), instance.clone());
         let links = Links::new(&deps.config, bus, publisher, Arc::clone(&metrics), tasks.clone(), fenced.clone());
-        let fanout = Fanout::new(deps.session.clone(), links, Arc::clone(&metrics));
+        let large = Large::new(&deps.config, Arc::clone(&deps.bus), Arc::clone(&metrics), &tasks, fenced.clone());
+        let direct_members = deps.config.direct_members;
+        let fanout = Fanout::new(deps.session.clone(), links, large, direct_members, Arc::clone(&metrics));
         let core = Arc::new(Core {
             durability: described.durability(),
             generation: described.generation,
@@ -160,7 +163,11 @@ impl RoutingService {
     /// What this incarnation published to a gateway beyond what that has.
     #[must_use]
     pub fn missed(&self, request: &MissedRequest) -> MissedReply {
-        self.core.fanout.links.missed(request)
+        let fanout = &self.core.fanout;
+        let mut reply = fanout.links.missed(request);
+        let heard = request.heard.iter().find(|heard| heard.publisher == reply.publisher);
+        reply.moved = Some(fanout.large.moved(heard.map_or(0, |heard| heard.moved)));
+        reply
     }
 
     /// Conversations in memory.

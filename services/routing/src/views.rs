@@ -111,7 +111,7 @@ impl RoutingService {
         }
         let now =
             client::TypingNow { conversation: request.conversation, user: (&user).into(), active: request.active };
-        self.core.fanout.publish(who.tenant.as_str(), &audience, who.origin.as_ref(), What::Typing(now)).await;
+        self.core.fanout.moment(&cell.key, &audience, who.origin.as_ref(), What::Typing(now)).await;
         Ok(())
     }
 
@@ -135,7 +135,12 @@ impl RoutingService {
             cells.push((name, cell));
         }
         self.core.checker.active().await?;
-        let end = |(name, cell): (String, Arc<Cell>)| end_of(&cell, name, &user, stable[&cell.shard]);
+        let end = |(name, cell): (String, Arc<Cell>)| {
+            let mut end = end_of(&cell, name, &user, stable[&cell.shard]);
+            let members = end.head.as_ref().map_or(0, |head| head.member_count);
+            end.large = end.present && self.core.fanout.is_large(usize::try_from(members).unwrap_or(usize::MAX));
+            end
+        };
         Ok(EndsReply { ends: cells.into_iter().map(end).collect() })
     }
 

@@ -5,6 +5,7 @@ use anyhow::Result;
 use posthorn_testkit::{Cluster, ClusterOptions, Topology};
 
 mod groups;
+mod large;
 mod marks;
 mod push;
 mod sessions;
@@ -39,11 +40,15 @@ macro_rules! in_each_topology {
 
 use in_each_topology;
 
-/// The defaults, but for the times that a test would have to sit out.
+/// Members of the largest conversation that is served one by one; [`large`] has more.
+const DIRECT_MEMBERS: usize = 3;
+
+/// The defaults, but for the times that a test would have to sit out, and the members of a large conversation.
 pub(crate) async fn start(topology: Topology) -> Result<Cluster> {
     let options = ClusterOptions::new(topology).with(|config| {
         config.session.presence_grace_ms = 300;
         config.push.delay_ms = 300;
+        config.routing.direct_members = DIRECT_MEMBERS;
     });
     Cluster::start_with(options).await
 }
@@ -55,9 +60,13 @@ async fn over_real_engines_on_a_cluster() -> Result<()> {
         println!("not run: POSTHORN_TEST_ENGINES=off");
         return Ok(());
     }
-    let cluster = Cluster::apart(&["--set", "session.presence_grace_ms=300", "--set", "push.delay_ms=300"]).await?;
+    let members = format!("routing.direct_members={DIRECT_MEMBERS}");
+    let set = ["session.presence_grace_ms=300", "push.delay_ms=300", &members];
+    let arguments: Vec<&str> = set.into_iter().flat_map(|value| ["--set", value]).collect();
+    let cluster = Cluster::apart(&arguments).await?;
     talk::told(&cluster).await?;
     groups::told(&cluster).await?;
+    large::told(&cluster).await?;
     marks::told(&cluster).await?;
     sessions::told(&cluster).await?;
     push::told(&cluster).await?;

@@ -28,6 +28,22 @@ pub(super) const ROWS: &[Row] = &[
         "edge.max_held_publications",
         "Publications of one publisher that wait until those before them were asked for; beyond it clients read from the log.",
     ),
+    Row::new(
+        "edge.max_conversation_subjects",
+        "Large conversations that are heard on subjects of their own; of more, the routing instances are asked every `edge.ask_ms`.",
+    ),
+    Row::new(
+        "edge.max_followed",
+        "Users times the large conversations that they follow; beyond it their `sync` is `overloaded`.",
+    ),
+    Row::new(
+        "edge.max_log_reads",
+        "Questions to owners and reads of the log at once, for what the bus did not bring of large conversations.",
+    ),
+    Row::new(
+        "edge.follow_ms",
+        "After which a client that has not synced is told of its large conversations all the same, with a `resync`.",
+    ),
     Row::new("edge.max_watched_users", "Users whose presence one connection may watch (`too_many_watched`)."),
     Row::new(
         "edge.max_presence_checks",

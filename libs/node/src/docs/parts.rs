@@ -86,6 +86,14 @@ pub(super) const ROWS: &[Row] = &[
     ),
     Row::new("routing.max_queued_batches", "Confirmed batches of one conversation that may wait for their fan-out."),
     Row::new("routing.max_queued_publications", "Publications that may wait for one gateway."),
+    Row::new(
+        "routing.direct_members",
+        "Members up to which each gateway is told of their connections; a larger conversation is published once, on a subject of its own.",
+    ),
+    Row::new(
+        "routing.max_remembered_ends",
+        "Such conversations of which is remembered up to where they were published; gateways ask the owners of others one by one.",
+    ),
     Row::new("routing.max_members", "Members of a conversation (`members_limit`)."),
     Row::new("routing.recent_entries", "Entries of a conversation's end that are kept in memory."),
     Row::new(

@@ -2697,6 +2697,118 @@ pub mod storage_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// On subject `gateway.<incarnation>`. Numbered per (publisher, gateway): a hole is a loss. On subject
+/// `conversation.<tenant>.<conversation>`, of a large one, it has no number: entries have their seq.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Publication {
+    #[prost(string, tag = "1")]
+    pub publisher: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    #[prost(string, tag = "3")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(uint64, repeated, tag = "4")]
+    pub connections: ::prost::alloc::vec::Vec<u64>,
+    #[prost(string, tag = "5")]
+    pub traceparent: ::prost::alloc::string::String,
+    /// On subject `gateways`, in place of connections: whose they are, where it is not known where.
+    #[prost(string, repeated, tag = "6")]
+    pub users: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// More entries of this conversation come on its own subject: whoever is named follows that from here on.
+    #[prost(bool, tag = "7")]
+    pub large: bool,
+    /// On a conversation's subject: the connection that it came from need not hear of it.
+    #[prost(string, tag = "8")]
+    pub except_gateway: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "9")]
+    pub except_connection: u64,
+    #[prost(oneof = "publication::What", tags = "10, 11, 12, 13, 14, 15, 16, 17")]
+    pub what: ::core::option::Option<publication::What>,
+}
+/// Nested message and enum types in `Publication`.
+pub mod publication {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum What {
+        #[prost(message, tag = "10")]
+        Entries(super::NewEntries),
+        #[prost(message, tag = "11")]
+        Marks(super::super::super::client::v1::Marks),
+        #[prost(message, tag = "12")]
+        Typing(super::super::super::client::v1::TypingNow),
+        #[prost(message, tag = "13")]
+        Presence(super::super::super::client::v1::PresenceNow),
+        #[prost(message, tag = "14")]
+        Registers(super::super::super::client::v1::Registers),
+        #[prost(message, tag = "15")]
+        Cut(super::Cut),
+        #[prost(message, tag = "16")]
+        Heartbeat(super::Heartbeat),
+        #[prost(message, tag = "17")]
+        End(super::ConversationEnd),
+    }
+}
+/// No news: up to where a large conversation was published. On its subject, and in answers to `Routing.Missed`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversationEnd {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub conversation: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub seq: u64,
+}
+/// No news: the publication before it on this link had the number that this one has.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Heartbeat {
+    /// The next one comes after this; 0: none does.
+    #[prost(uint64, tag = "1")]
+    pub interval_ms: u64,
+    /// The publisher can be asked for what is missing (`Routing.Missed`).
+    #[prost(bool, tag = "2")]
+    pub keeps: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NewEntries {
+    #[prost(string, tag = "1")]
+    pub conversation: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub rows: ::prost::alloc::vec::Vec<Row>,
+    /// The owner's clock when the entries were confirmed.
+    #[prost(uint64, tag = "3")]
+    pub confirmed_ms: u64,
+}
+/// On subject `gateways`: end these connections (a revocation, or a signing key that was removed).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Cut {
+    /// Empty: everybody's of the tenant.
+    #[prost(string, tag = "1")]
+    pub user: ::prost::alloc::string::String,
+    /// Empty: every device.
+    #[prost(string, tag = "2")]
+    pub device: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub code: ::prost::alloc::string::String,
+    /// Only connections whose token was issued at or before this.
+    #[prost(uint64, tag = "4")]
+    pub issued_until_ms: u64,
+    #[prost(string, tag = "5")]
+    pub token_id: ::prost::alloc::string::String,
+    /// Only connections whose token this key verified; a fingerprint.
+    #[prost(string, tag = "6")]
+    pub signed_by: ::prost::alloc::string::String,
+}
+/// The record of the feed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FeedEntry {
+    #[prost(string, tag = "1")]
+    pub tenant: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub conversation: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub generation: u64,
+    #[prost(message, optional, tag = "4")]
+    pub row: ::core::option::Option<Row>,
+}
 /// Sends of one author to one conversation, in order. Each is answered on its own.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppendRequest {
@@ -2964,6 +3076,9 @@ pub struct End {
     pub own_recent: ::prost::alloc::vec::Vec<MarkAt>,
     #[prost(bool, tag = "12")]
     pub present: bool,
+    /// It is published on a subject of its own.
+    #[prost(bool, tag = "13")]
+    pub large: bool,
 }
 /// Which of `users` share a conversation with the caller, of those named.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3065,6 +3180,16 @@ pub struct SyncRequest {
 pub struct SyncReply {
     #[prost(message, optional, tag = "1")]
     pub page: ::core::option::Option<super::super::client::v1::SyncPage>,
+    /// With the first page: every large conversation that the user is a member of, up to `end_seq` at least.
+    #[prost(message, repeated, tag = "2")]
+    pub follow: ::prost::alloc::vec::Vec<Follow>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Follow {
+    #[prost(string, tag = "1")]
+    pub conversation: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub end_seq: u64,
 }
 /// What a conversation did to users, told to their owner; idempotent by (conversation, seq).
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3139,8 +3264,11 @@ pub struct Heard {
     pub own: u64,
     #[prost(uint64, tag = "3")]
     pub all: u64,
+    /// `last` of the last `Moved` of this publisher.
+    #[prost(uint64, tag = "4")]
+    pub moved: u64,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MissedReply {
     #[prost(string, tag = "1")]
     pub publisher: ::prost::alloc::string::String,
@@ -3148,6 +3276,22 @@ pub struct MissedReply {
     pub own: ::core::option::Option<Missed>,
     #[prost(message, optional, tag = "3")]
     pub all: ::core::option::Option<Missed>,
+    #[prost(message, optional, tag = "4")]
+    pub moved: ::core::option::Option<Moved>,
+}
+/// The large conversations that this instance published to since: what of them is missing is in the log.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Moved {
+    #[prost(uint64, tag = "1")]
+    pub last: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub ends: ::prost::alloc::vec::Vec<ConversationEnd>,
+    /// Others moved too, and are forgotten.
+    #[prost(bool, tag = "3")]
+    pub partial: bool,
+    /// There are more behind `last`.
+    #[prost(bool, tag = "4")]
+    pub more: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Missed {
@@ -6577,110 +6721,6 @@ pub mod session_server {
     impl<T> tonic::server::NamedService for SessionServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
-}
-/// On subject `gateway.<incarnation>`. Numbered per (publisher, gateway): a hole is a loss.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Publication {
-    #[prost(string, tag = "1")]
-    pub publisher: ::prost::alloc::string::String,
-    #[prost(uint64, tag = "2")]
-    pub number: u64,
-    #[prost(string, tag = "3")]
-    pub tenant: ::prost::alloc::string::String,
-    #[prost(uint64, repeated, tag = "4")]
-    pub connections: ::prost::alloc::vec::Vec<u64>,
-    #[prost(string, tag = "5")]
-    pub traceparent: ::prost::alloc::string::String,
-    /// On subject `gateways`, in place of connections: whose they are, where it is not known where.
-    #[prost(string, repeated, tag = "6")]
-    pub users: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Of the same publisher. On a gateway's subject: all of `gateways` up to this number goes before. On `gateways`:
-    /// what of these subjects goes before.
-    #[prost(uint64, tag = "20")]
-    pub after_all: u64,
-    #[prost(message, repeated, tag = "21")]
-    pub after_own: ::prost::alloc::vec::Vec<PlaceOnSubject>,
-    #[prost(oneof = "publication::What", tags = "10, 11, 12, 13, 14, 15, 16")]
-    pub what: ::core::option::Option<publication::What>,
-}
-/// Nested message and enum types in `Publication`.
-pub mod publication {
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
-    pub enum What {
-        #[prost(message, tag = "10")]
-        Entries(super::NewEntries),
-        #[prost(message, tag = "11")]
-        Marks(super::super::super::client::v1::Marks),
-        #[prost(message, tag = "12")]
-        Typing(super::super::super::client::v1::TypingNow),
-        #[prost(message, tag = "13")]
-        Presence(super::super::super::client::v1::PresenceNow),
-        #[prost(message, tag = "14")]
-        Registers(super::super::super::client::v1::Registers),
-        #[prost(message, tag = "15")]
-        Cut(super::Cut),
-        #[prost(message, tag = "16")]
-        Heartbeat(super::Heartbeat),
-    }
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PlaceOnSubject {
-    #[prost(string, tag = "1")]
-    pub subject: ::prost::alloc::string::String,
-    #[prost(uint64, tag = "2")]
-    pub number: u64,
-}
-/// No news: the publication before it on this link had the number that this one has.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Heartbeat {
-    /// The next one comes after this; 0: none does.
-    #[prost(uint64, tag = "1")]
-    pub interval_ms: u64,
-    /// The publisher can be asked for what is missing (`Routing.Missed`).
-    #[prost(bool, tag = "2")]
-    pub keeps: bool,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct NewEntries {
-    #[prost(string, tag = "1")]
-    pub conversation: ::prost::alloc::string::String,
-    #[prost(message, repeated, tag = "2")]
-    pub rows: ::prost::alloc::vec::Vec<Row>,
-    /// The owner's clock when the entries were confirmed.
-    #[prost(uint64, tag = "3")]
-    pub confirmed_ms: u64,
-}
-/// On subject `gateways`: end these connections (a revocation, or a signing key that was removed).
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Cut {
-    /// Empty: everybody's of the tenant.
-    #[prost(string, tag = "1")]
-    pub user: ::prost::alloc::string::String,
-    /// Empty: every device.
-    #[prost(string, tag = "2")]
-    pub device: ::prost::alloc::string::String,
-    #[prost(string, tag = "3")]
-    pub code: ::prost::alloc::string::String,
-    /// Only connections whose token was issued at or before this.
-    #[prost(uint64, tag = "4")]
-    pub issued_until_ms: u64,
-    #[prost(string, tag = "5")]
-    pub token_id: ::prost::alloc::string::String,
-    /// Only connections whose token this key verified; a fingerprint.
-    #[prost(string, tag = "6")]
-    pub signed_by: ::prost::alloc::string::String,
-}
-/// The record of the feed.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct FeedEntry {
-    #[prost(string, tag = "1")]
-    pub tenant: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub conversation: ::prost::alloc::string::String,
-    #[prost(uint64, tag = "3")]
-    pub generation: u64,
-    #[prost(message, optional, tag = "4")]
-    pub row: ::core::option::Option<Row>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TransferPart {

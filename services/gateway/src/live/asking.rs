@@ -46,12 +46,19 @@ fn pace(gateway: &Gateway) -> Duration {
 fn wanting(gateway: &Gateway) -> bool {
     let (now, links) = (Instant::now(), gateway.links.lock());
     gateway.metrics.silent_publishers.set(i64::try_from(links.silent(now)).unwrap_or(i64::MAX));
-    links.wanting(now)
+    gateway.is_unsubscribed() || links.wanting(now) || gateway.following.table.lock().asks()
 }
 
 /// Asks every instance once. True if one has more.
 async fn round(gateway: &Gateway) -> bool {
-    let heard = gateway.links.lock().question();
+    let mut heard = gateway.links.lock().question();
+    let asked = {
+        let mut table = gateway.following.table.lock();
+        for heard in &mut heard {
+            heard.moved = table.moves.told(&heard.publisher);
+        }
+        table.moves.ask()
+    };
     let request = MissedRequest { gateway: gateway.incarnation.clone(), heard };
     let instances = gateway.deps.routing.instances();
     let (mut answered, mut complete, mut more) = (Vec::new(), !instances.is_empty(), false);
@@ -59,8 +66,10 @@ async fn round(gateway: &Gateway) -> bool {
         instances.into_iter().map(|instance| one(gateway, instance, request.clone())).collect();
     while let Some(reply) = replies.next().await {
         match reply {
-            Some(Some(reply)) => {
+            Some(Some(mut reply)) => {
                 answered.push(reply.publisher.clone());
+                let moved = reply.moved.take().unwrap_or_default();
+                more |= gateway.following.table.lock().moved(&reply.publisher, moved);
                 gateway.metrics.asked("ok");
                 gateway.handle_on(|links, now| {
                     let (step, has_more) = links.answer(reply, now);
@@ -77,6 +86,13 @@ async fn round(gateway: &Gateway) -> bool {
         }
     }
     gateway.handle_on(|links, now| links.conclude(&answered, complete, now));
+    let mut table = gateway.following.table.lock();
+    if complete {
+        table.moves.only(&answered);
+    } else if asked {
+        table.moves.want();
+    }
+    drop(table);
     more
 }
 

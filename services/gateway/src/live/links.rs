@@ -288,6 +288,7 @@ impl Links {
             publisher: name.clone(),
             own: publisher.own.last,
             all: if publisher.all.known { publisher.all.last } else { u64::MAX },
+            moved: 0,
         };
         self.publishers.iter().map(heard).collect()
     }

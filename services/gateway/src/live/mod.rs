@@ -2,7 +2,10 @@
 
 pub(crate) mod asking;
 pub(crate) mod event;
+pub(crate) mod followed;
+pub(crate) mod following;
 pub(crate) mod links;
+pub(crate) mod moves;
 pub(crate) mod outbox;
 pub(crate) mod registry;
 pub(crate) mod subscriber;
@@ -10,6 +13,7 @@ pub(crate) mod told;
 pub(crate) mod watching;
 
 pub(crate) use event::Event;
+pub(crate) use following::Following;
 pub(crate) use links::Links;
 pub(crate) use outbox::{Item, Order, Outbox};
 pub(crate) use registry::{Connection, Identity, Registry, Token};

@@ -165,6 +165,16 @@ impl Outbox {
         }
     }
 
+    /// Events of this conversation were not given to it.
+    pub fn lose(&self, code: Code, conversation: &str) {
+        let mut state = self.state.lock();
+        if !state.ended {
+            let (_, named) = state.lost.get_or_insert_with(|| (code, Named::Some(BTreeSet::new())));
+            named.add(&About::Conversation(conversation.to_owned()));
+            state.wake();
+        }
+    }
+
     pub fn order(&self, order: Order) {
         let mut state = self.state.lock();
         state.leaving = true;

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -52,6 +52,8 @@ pub(crate) struct Connection {
     pub outbox: Outbox,
     pub token: Mutex<Token>,
     pub watching: Watching,
+    /// It follows the large conversations of its user.
+    follows: AtomicBool,
 }
 
 impl Connection {
@@ -64,7 +66,25 @@ impl Connection {
         token: Token,
     ) -> Self {
         let outbox = Outbox::new(protocol, max_queue_bytes);
-        Self { gateway, id, identity, protocol, outbox, token: Mutex::new(token), watching: Watching::default() }
+        Self {
+            gateway,
+            id,
+            identity,
+            protocol,
+            outbox,
+            token: Mutex::new(token),
+            watching: Watching::default(),
+            follows: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on its user's large conversations are followed.
+    pub fn follows(&self) {
+        self.follows.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_following(&self) -> bool {
+        self.follows.load(Ordering::Relaxed)
     }
 
     pub fn caller(&self) -> Caller {
@@ -175,9 +195,14 @@ impl Registry {
     /// The connections of these users, by ascending number.
     pub fn of_users(&self, tenant: &str, users: &[String]) -> Vec<u64> {
         let Ok(tenant) = TenantId::new(tenant) else { return Vec::new() };
+        let users: Vec<UserId> = users.iter().filter_map(|user| UserId::new(user).ok()).collect();
+        self.of_members(&tenant, &users)
+    }
+
+    /// As [`Registry::of_users`].
+    pub fn of_members(&self, tenant: &TenantId, users: &[UserId]) -> Vec<u64> {
         let index = self.index.lock();
-        let keys =
-            users.iter().filter_map(|user| Some(UserKey { tenant: tenant.clone(), user: UserId::new(user).ok()? }));
+        let keys = users.iter().map(|user| UserKey { tenant: tenant.clone(), user: user.clone() });
         let mut found: Vec<u64> =
             keys.filter_map(|key| index.users.get(&key)).flat_map(|entry| entry.connections.iter().copied()).collect();
         found.sort_unstable();

@@ -12,9 +12,9 @@ use posthorn_bus::{
 use posthorn_clock::{Instant, sleep};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
-    client::{Entries, Kind, server_frame::Frame},
+    client::{Entries, Entry, Kind, server_frame::Frame},
     convert::entry_of,
-    internal::{Cut, NewEntries, Publication, publication::What},
+    internal::{Cut, Publication, publication::What},
 };
 use posthorn_rpc::TraceContext;
 use prost::Message;
@@ -29,6 +29,8 @@ use crate::{Gateway, ws::ending::Ending};
 
 /// Between two attempts to subscribe, ms.
 const RETRY_MS: u64 = 500;
+/// Attempts until it goes on without: a bus that is only slower than this to start costs nobody anything.
+const PATIENCE: u32 = 4;
 
 /// Follows one subject for as long as the node runs.
 pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
@@ -37,7 +39,8 @@ pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
         Subject::Own => of_gateway(&gateway.incarnation),
         Subject::All => ALL_GATEWAYS.to_owned(),
     };
-    let mut first = true;
+    // Once it is without, connections come that miss something.
+    let (mut began, mut without, mut failures) = (false, false, 0);
     loop {
         let subscribed = tokio::select! {
             biased;
@@ -46,23 +49,37 @@ pub(crate) async fn follow(gateway: Arc<Gateway>, subject: Subject) {
         };
         match subscribed {
             Ok(subscription) => {
-                if !first {
+                if subject == Subject::All && !began {
+                    gateway.links.lock().begin(Instant::now());
+                    if without {
+                        // Connections came before: who publishes cuts was not heard of yet, and says nothing of them.
+                        gateway.lost(Lost::Cuts);
+                    }
+                }
+                if without {
                     // What was published meanwhile is not known.
                     gateway.doubt_bus(subject);
-                } else if subject == Subject::All {
-                    gateway.links.lock().begin(Instant::now());
                 }
-                first = false;
+                began = true;
                 gateway.subscribed(subject, true);
                 tokio::select! {
                 biased;
                         () = consume(&gateway, subject, subscription) => {}
                         () = stopping.cancelled() => return,
                     }
+                without = true;
                 gateway.subscribed(subject, false);
                 tracing::warn!(subject = name, "the bus ended a subscription");
             }
-            Err(error) => tracing::warn!(subject = name, %error, "cannot subscribe"),
+            Err(error) => {
+                tracing::warn!(subject = name, %error, "cannot subscribe");
+                failures += 1;
+                if failures >= PATIENCE {
+                    // The instances are asked for what they publish.
+                    without = true;
+                    gateway.subscribed(subject, false);
+                }
+            }
         }
         tokio::select! {
             biased;
@@ -149,6 +166,7 @@ impl Gateway {
                 }
                 // Somebody may have left.
                 self.doubt_everybody();
+                self.following.table.lock().doubt_all();
             }
             // It may have been a revocation, and nothing here tells whose: everybody shows their token again.
             Lost::Cuts => {
@@ -162,49 +180,69 @@ impl Gateway {
 
 /// Gives a publication to those of its connections that are here, in the trace that it came with.
 pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
-    let Publication { tenant, mut connections, users, what, traceparent, .. } = publication;
+    let Publication { tenant, mut connections, users, what, traceparent, large, .. } = publication;
     if !users.is_empty() {
         connections = gateway.registry.of_users(&tenant, &users);
     }
     let trace = TraceContext::parse(&traceparent).map(|trace| trace.child(gateway.clock()));
-    let _entered = trace.map(|trace| span_of(trace, connections.len()).entered());
-    let sampled = trace.is_some_and(TraceContext::sampled);
-    let (mut departed, mut about) = (Vec::new(), None);
+    let mut told = Told { trace, ..Told::default() };
     let event = match what {
+        Some(What::Entries(new)) if gateway.introduced(&tenant, &new, &connections, large, trace) => None,
         Some(What::Entries(mut new)) => {
             let repeated = gateway.told.lock().first(&tenant, &mut new);
             gateway.metrics.repeated.inc_by(repeated as u64);
-            if new.rows.is_empty() { None } else { entries_event(new, &mut departed) }
+            let entries = new.rows.iter().map(entry_of).collect::<Result<Vec<_>, _>>();
+            let entries = entries.inspect_err(|error| tracing::error!(%error, "a published row does not decode")).ok();
+            let entries = entries.filter(|entries| !entries.is_empty());
+            entries.map(|entries| entries_event(new.conversation, entries, new.confirmed_ms, &mut told.departed))
         }
         Some(What::Marks(marks)) => Some(Event::new(Frame::Marks(marks), 0)),
         Some(What::Typing(typing)) => Some(Event::new(Frame::Typing(typing), 0)),
         Some(What::Presence(presence)) => {
-            about = Some(presence.user.clone());
+            told.about = Some(presence.user.clone());
             Some(Event::new(Frame::Presence(presence), 0))
         }
         Some(What::Registers(registers)) => Some(Event::new(Frame::Registers(registers), 0)),
-        // Told apart before.
-        Some(What::Heartbeat(_)) => None,
+        // Told apart before; of a conversation's subject alone.
+        Some(What::Heartbeat(_) | What::End(_)) => None,
         Some(What::Cut(cut)) => {
             end_all(&gateway.registry, &tenant, &cut, &connections);
             None
         }
         None => None,
     };
-    let Some(event) = event.map(Arc::new) else { return };
-    for id in connections {
+    if let Some(event) = event.map(Arc::new) {
+        tell(gateway, &tenant, &connections, &event, &told);
+    }
+}
+
+/// How an event is told.
+#[derive(Default)]
+pub(crate) struct Told {
+    pub trace: Option<TraceContext>,
+    /// The user whose presence it is.
+    pub about: Option<String>,
+    /// Who left a conversation by it.
+    pub departed: Vec<String>,
+}
+
+/// Queues an event for connections of the tenant.
+pub(crate) fn tell(gateway: &Gateway, tenant: &str, connections: &[u64], event: &Arc<Event>, told: &Told) {
+    let _entered = told.trace.map(|trace| span_of(trace, connections.len()).entered());
+    let sampled = told.trace.is_some_and(TraceContext::sampled);
+    for &id in connections {
         gateway.registry.with(id, |connection| {
             // A number of this incarnation cannot be another tenant's; if it ever were, nothing would leak.
             if connection.identity.tenant.as_str() != tenant {
                 tracing::error!(connection = id, "a publication names a connection of another tenant");
                 return;
             }
-            let tell = about.as_ref().is_none_or(|user| connection.watching.news(user, &event) == News::Tell);
-            if tell && gateway.push(connection, &event) {
+            let tell = told.about.as_ref().is_none_or(|user| connection.watching.news(user, event) == News::Tell);
+            if tell && gateway.push(connection, event) {
                 delivered(sampled, id);
             }
-            if !departed.is_empty() {
-                gateway.doubt(connection, &departed);
+            if !told.departed.is_empty() {
+                gateway.doubt(connection, &told.departed);
             }
         });
     }
@@ -249,12 +287,15 @@ fn delivered(sampled: bool, connection: u64) {
 }
 
 /// With the users who left by these entries.
-fn entries_event(new: NewEntries, departed: &mut Vec<String>) -> Option<Event> {
-    let entries = new.rows.iter().map(entry_of).collect::<Result<Vec<_>, _>>();
-    let entries = entries.inspect_err(|error| tracing::error!(%error, "a published row does not decode")).ok()?;
+pub(crate) fn entries_event(
+    conversation: String,
+    entries: Vec<Entry>,
+    confirmed_ms: u64,
+    departed: &mut Vec<String>,
+) -> Event {
     let left = entries.iter().filter(|entry| matches!(entry.kind(), Kind::Left | Kind::Removed));
     departed.extend(left.filter_map(|entry| Some(entry.body.as_ref()?.member.as_ref()?.user.clone())));
-    Some(Event::new(Frame::Entries(Entries { conversation: new.conversation, entries }), new.confirmed_ms))
+    Event::new(Frame::Entries(Entries { conversation, entries }), confirmed_ms)
 }
 
 fn end_all(registry: &Registry, tenant: &str, cut: &Cut, only: &[u64]) {

@@ -2,7 +2,7 @@
 //! that one had published, and publishes the end of the log once more: who is connected here has it already.
 //! A store is restored only while no gateway runs, so that a seq never begins again under one.
 
-use posthorn_core::remembered::Remembered;
+use posthorn_core::{ConversationKey, remembered::Remembered};
 use posthorn_proto::internal::NewEntries;
 
 /// The last seq of so many (tenant, conversation) at most; of the others a second copy may reach clients, who
@@ -24,6 +24,25 @@ impl Told {
         new.rows.retain(|row| row.seq > last);
         before - new.rows.len()
     }
+}
+
+impl Told {
+    /// The last that was told of it; 0 where that is not known.
+    pub fn last(&self, key: &ConversationKey) -> u64 {
+        self.0.last(&of(key)).unwrap_or(0)
+    }
+
+    /// It was told up to there, if not further.
+    pub fn upto(&mut self, key: &ConversationKey, seq: u64) {
+        let last = self.last(key);
+        if seq > last {
+            self.0.set(&of(key), seq);
+        }
+    }
+}
+
+fn of(key: &ConversationKey) -> (String, String) {
+    ((&key.tenant).into(), (&key.conversation).into())
 }
 
 #[cfg(test)]

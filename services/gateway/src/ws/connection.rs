@@ -34,10 +34,26 @@ pub(super) type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A finished request.
 pub(super) enum Outcome {
-    Reply { id: u64, name: &'static str, reply: Result<Frame, Failure> },
-    Read { id: u64, name: &'static str, reply: Result<Frame, Failure> },
-    Sends { conversation: ConversationId, answers: Vec<(u64, Instant, Result<client::Sent, Failure>)> },
-    Refreshed { id: u64, reply: Result<AuthenticateReply, Failure> },
+    Reply {
+        id: u64,
+        name: &'static str,
+        reply: Result<Frame, Failure>,
+    },
+    Read {
+        id: u64,
+        name: &'static str,
+        reply: Result<Frame, Failure>,
+    },
+    Sends {
+        conversation: ConversationId,
+        answers: Vec<(u64, Instant, Result<client::Sent, Failure>)>,
+    },
+    Refreshed {
+        id: u64,
+        reply: Result<AuthenticateReply, Failure>,
+    },
+    /// Not a request: false if it has to be tried again.
+    Followed(bool),
 }
 
 pub(super) enum Step {
@@ -187,6 +203,7 @@ impl Serving {
         let gateway = self.gateway.clone();
         let change = gateway.registry.change();
         self.gateway.registry.remove(&self.connection, &self.session);
+        self.gateway.unfollow(&self.connection);
         self.gateway.metrics.connections.dec();
         self.gateway.metrics.ended(code, by);
         if matches!(&ending, Ending::Server(failure) if failure.code == Code::SlowConsumer) {

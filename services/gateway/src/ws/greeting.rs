@@ -186,6 +186,7 @@ impl Drop for Registration<'_> {
     fn drop(&mut self) {
         if !self.kept {
             self.gateway.registry.remove(self.connection, "");
+            self.gateway.unfollow(self.connection);
         }
     }
 }

@@ -213,6 +213,8 @@ impl Serving {
                 let reply = reply.and_then(|authenticated| self.refreshed(&authenticated));
                 self.answered(id, "refresh", reply);
             }
+            Outcome::Followed(true) => {}
+            Outcome::Followed(false) => self.timers.after(Due::Follow, self.gateway.config().follow_ms),
         }
         // Who was to leave and has nothing in flight any more, leaves.
         match self.leaving {

@@ -3,8 +3,13 @@
 use posthorn_clock::Instant;
 use posthorn_errors::Code;
 use posthorn_proto::client::{Ping, Reconnect, TokenExpiring, server_frame::Frame};
+use posthorn_rpc::within;
 
-use super::{connection::Serving, ending::Ending, timers::Due};
+use super::{
+    connection::{Outcome, Serving},
+    ending::Ending,
+    timers::Due,
+};
 use crate::live::Order;
 
 /// After the window of a `reconnect`, for requests still in flight, ms.
@@ -31,6 +36,7 @@ impl Serving {
                 let token_expires_ms = self.connection.token.lock().expires_ms;
                 self.send_event(Frame::TokenExpiring(TokenExpiring { token_expires_ms }));
             }
+            Due::Follow => self.follow(),
             Due::Age => self.leave(Code::ConnectionAge),
             Due::Leave => {
                 let code = self.leaving.unwrap_or(Code::ConnectionAge);
@@ -41,6 +47,14 @@ impl Serving {
             }
         }
         Ok(())
+    }
+
+    /// A client that has not synced is told of its large conversations as of all others.
+    fn follow(&mut self) {
+        let (gateway, connection) = (self.gateway.clone(), self.connection.clone());
+        let context = self.context(self.trace(""));
+        let work = async move { Outcome::Followed(within(context, gateway.follow_unasked(&connection)).await) };
+        self.reads.push(Box::pin(work));
     }
 
     pub(super) fn obey(&mut self, order: Order) -> Result<(), Ending> {

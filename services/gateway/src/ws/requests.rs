@@ -56,7 +56,7 @@ pub(super) async fn answer(
     let caller = connection.caller();
     match request {
         Request::History(history) => gateway.history(&caller, history).await.map(Frame::History),
-        Request::Sync(sync) => sync_page(&gateway, caller, sync).await,
+        Request::Sync(sync) => sync_page(&gateway, &connection, sync).await,
         Request::Mark(mark) => {
             let conversation = String::from(&conversation_id(&mark.conversation)?);
             let asked = MarkRequest {
@@ -109,9 +109,10 @@ async fn members_changed(gateway: &Gateway, caller: &Caller, request: Request) -
     gateway.change_members(caller, &conversation, changes).await
 }
 
-async fn sync_page(gateway: &Gateway, caller: Caller, sync: Sync) -> Result<Frame, Failure> {
+async fn sync_page(gateway: &Gateway, connection: &Connection, sync: Sync) -> Result<Frame, Failure> {
     let limit = page_limit(sync.limit, gateway.config().max_page_entries);
-    let asked = SyncRequest { caller: Some(caller), cursor: sync.cursor, limit, page: sync.page };
-    let page = gateway.sync(asked).await?.page.ok_or_else(|| Failure::plain(Code::Internal))?;
-    Ok(Frame::Sync(page))
+    let asked = SyncRequest { caller: Some(connection.caller()), cursor: sync.cursor, limit, page: sync.page };
+    let reply = gateway.sync(asked).await?;
+    gateway.follow(connection, &reply.follow)?;
+    reply.page.map(Frame::Sync).ok_or_else(|| Failure::plain(Code::Internal))
 }

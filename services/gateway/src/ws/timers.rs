@@ -18,13 +18,16 @@ pub(super) enum Due {
     /// The token's end is near, or there.
     TokenExpiring,
     TokenExpired,
+    /// It has had the time to sync.
+    Follow,
     /// The connection is old enough to come back elsewhere.
     Age,
     /// The time to leave is over.
     Leave,
 }
 
-const KINDS: [Due; 7] = [Due::Write, Due::Pong, Due::TokenExpired, Due::Leave, Due::TokenExpiring, Due::Age, Due::Ping];
+const KINDS: [Due; 8] =
+    [Due::Write, Due::Pong, Due::TokenExpired, Due::Leave, Due::TokenExpiring, Due::Age, Due::Follow, Due::Ping];
 
 pub(super) struct Timers {
     at: [Option<Instant>; KINDS.len()],
@@ -39,6 +42,7 @@ impl Timers {
         let age = config.max_connection_age_ms;
         timers.after(Due::Age, age - age / 4 + clock.below(age / 2 + 1));
         timers.after(Due::Ping, config.ping_interval_ms);
+        timers.after(Due::Follow, config.follow_ms);
         timers
     }
 
@@ -103,16 +107,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_due_first_comes_first() {
-        let config = GatewayConfig { ping_interval_ms: 25_000, max_connection_age_ms: 4_000_000, ..Default::default() };
+        let config = GatewayConfig {
+            ping_interval_ms: 25_000,
+            follow_ms: 5_000,
+            max_connection_age_ms: 4_000_000,
+            ..Default::default()
+        };
         let mut timers = timers(&config);
         timers.token(1_000_000 + 200_000, 60_000, 1_000_000);
         let start = Instant::now();
         let mut seen = Vec::new();
-        while seen.len() < 3 {
+        while seen.len() < 4 {
             timers.wait().await;
             let due = timers.take_due().unwrap();
             seen.push((due, start.elapsed().as_millis()));
         }
+        assert_eq!(seen.remove(0), (Due::Follow, 5_000));
         assert_eq!(seen, [(Due::Ping, 25_000), (Due::TokenExpiring, 140_000), (Due::TokenExpired, 200_000)]);
     }
 
@@ -131,7 +141,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_short_token_is_told_of_at_half_its_time() {
-        let mut timers = timers(&GatewayConfig::default());
+        let mut timers = timers(&GatewayConfig { follow_ms: 60_000, ..GatewayConfig::default() });
         timers.token(1_000_000 + 8_000, 60_000, 1_000_000);
         timers.wait().await;
         assert_eq!(timers.take_due(), Some(Due::TokenExpiring));

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use posthorn_clock::sleep;
 use posthorn_errors::Failure;
-use posthorn_proto::internal::{Effect, NewEntries, Row, TellRequest, publication::What};
+use posthorn_proto::internal::{Effect, NewEntries, Row, TellRequest};
 use tokio::sync::{Notify, mpsc};
 
 use super::cell::{Answer, Cell, Made};
@@ -19,6 +19,8 @@ use crate::service::Core;
 pub(super) struct Run {
     pub rows: Vec<Row>,
     pub audience: Arc<Vec<String>>,
+    /// Those of them who are members only since; `None`: nobody knows who was one before.
+    pub newcomers: Option<Vec<String>>,
 }
 
 pub(super) struct After {
@@ -56,6 +58,9 @@ const EFFECTS_PER_CALL: usize = 500;
 
 pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mut batches: mpsc::Receiver<After>) {
     let (tenant, conversation) = (String::from(&cell.key.tenant), String::from(&cell.key.conversation));
+    // Whether the gateways of all members follow it as a large one: how it was published before this owner, nobody
+    // knows.
+    let mut followed = false;
     while let Some(after) = batches.recv().await {
         if after.owed {
             let mut effects = after.effects;
@@ -68,7 +73,10 @@ pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mu
         for run in after.runs {
             let entries =
                 NewEntries { conversation: conversation.clone(), rows: run.rows, confirmed_ms: after.confirmed_ms };
-            traced(after.trace, core.fanout.publish(&tenant, &run.audience, None, What::Entries(entries))).await;
+            let newcomers = run.newcomers.filter(|_| followed);
+            followed = core.fanout.is_large(run.audience.len());
+            let newcomers = newcomers.as_deref().unwrap_or(&run.audience);
+            traced(after.trace, core.fanout.entries(&cell.key, &run.audience, newcomers, entries)).await;
         }
         for (answer, made) in after.answers {
             // Whoever stopped waiting needs no answer.

@@ -223,7 +223,11 @@ impl Owner {
             if matches!(new.fact, Fact::None | Fact::Title(_)) {
                 match runs.last_mut() {
                     Some(run) if Arc::ptr_eq(&run.audience, &confirmed.audience) => run.rows.push(new.row.clone()),
-                    _ => runs.push(Run { rows: vec![new.row.clone()], audience: Arc::clone(&confirmed.audience) }),
+                    _ => runs.push(Run {
+                        rows: vec![new.row.clone()],
+                        audience: Arc::clone(&confirmed.audience),
+                        newcomers: Some(Vec::new()),
+                    }),
                 }
                 continue;
             }
@@ -234,7 +238,12 @@ impl Owner {
                 users.push(user.into());
                 confirmed.marks.remove(user.as_str());
             }
-            runs.push(Run { rows: vec![new.row.clone()], audience: Arc::new(users) });
+            let newcomers = match &new.fact {
+                Fact::Created { .. } => None,
+                Fact::Joined(user, _) => Some(vec![user.into()]),
+                _ => Some(Vec::new()),
+            };
+            runs.push(Run { rows: vec![new.row.clone()], audience: Arc::new(users), newcomers });
         }
         confirmed.chain = self.chain;
         confirmed.version = confirmed.version.max(version);
@@ -333,6 +342,6 @@ pub(super) fn runs_of_tail(conversation: &Conversation, tail: Vec<Row>) -> Vec<R
         let members = conversation.members.iter().filter(|(_, member)| member.visible.contains(seq));
         members.map(|(user, _)| user.into()).collect()
     };
-    let run = |row: Row| Run { audience: Arc::new(sees(row.seq)), rows: vec![row] };
+    let run = |row: Row| Run { audience: Arc::new(sees(row.seq)), rows: vec![row], newcomers: None };
     tail.into_iter().map(run).collect()
 }

@@ -32,7 +32,7 @@ async fn next(subscription: &mut Box<dyn Subscription>) -> (u64, Option<u64>) {
 }
 
 fn question(heard: &[(&str, u64, u64)]) -> MissedRequest {
-    let heard = heard.iter().map(|&(publisher, own, all)| Heard { publisher: publisher.into(), own, all });
+    let heard = heard.iter().map(|&(publisher, own, all)| Heard { publisher: publisher.into(), own, all, moved: 0 });
     MissedRequest { gateway: "g".into(), heard: heard.collect() }
 }
 

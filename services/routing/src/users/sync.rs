@@ -13,7 +13,7 @@ use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client,
     convert::entry_of,
-    internal::{End, EndsRequest, RegisterRecord, SyncRequest},
+    internal::{End, EndsRequest, Follow, RegisterRecord, SyncReply, SyncRequest},
 };
 
 use super::{UserCell, marks::shown};
@@ -43,7 +43,7 @@ struct PageToken {
 }
 
 impl UserCell {
-    pub async fn sync(&self, core: &Core, request: SyncRequest) -> Result<client::SyncPage, Failure> {
+    pub async fn sync(&self, core: &Core, request: SyncRequest) -> Result<SyncReply, Failure> {
         let continued = if request.page.is_empty() { None } else { Some(PageToken::decode(&request.page)?) };
         let given = match &continued {
             Some(token) => token.since.clone(),
@@ -63,6 +63,7 @@ impl UserCell {
             until = token.until.clone();
         }
         let total_unread = listed.iter().filter(|l| !l.record.muted && !l.record.removed).map(|l| l.unread).sum();
+        let follow = if continued.is_none() { follow_of(&listed) } else { Vec::new() };
         let below = continued.map(|token| token.below);
         let limit = (request.limit as usize).clamp(1, core.config.max_sync_page);
         let (page, next) = page_of(listed, below.as_ref(), limit);
@@ -72,7 +73,7 @@ impl UserCell {
         }
         let more = next.is_some();
         let page = next.map(|below| PageToken { since, until: until.clone(), below }.encode()).unwrap_or_default();
-        Ok(client::SyncPage {
+        let page = client::SyncPage {
             conversations,
             cursor: if more { String::new() } else { encode_cursor(&until) },
             more,
@@ -80,7 +81,8 @@ impl UserCell {
             reset,
             generation: core.generation,
             total_unread,
-        })
+        };
+        Ok(SyncReply { page: Some(page), follow })
     }
 
     /// Every conversation of the user with its end, and the vector of versions that this rests on.
@@ -191,6 +193,16 @@ impl UserCell {
         };
         row.map(|row| entry_of(&row)).transpose().map_err(|error| damaged("an entry", &error))
     }
+}
+
+/// The large ones, changed or not.
+fn follow_of(listed: &[Listed]) -> Vec<Follow> {
+    let large = listed.iter().filter(|listed| listed.end.large);
+    let follow = |listed: &Listed| Follow {
+        conversation: listed.end.conversation.clone(),
+        end_seq: listed.end.head.as_ref().map_or(0, |head| head.seq),
+    };
+    large.map(follow).collect()
 }
 
 fn unread_of(end: &End, record: &RegisterRecord) -> u64 {

@@ -30,7 +30,7 @@ fn lost(numbers: &[u64]) -> (Vec<Lost>, Vec<u64>) {
 fn reply(publisher: &str, numbers: &[u64], last: u64) -> MissedReply {
     let publications = numbers.iter().map(|&number| publication(publisher, number).encode_to_vec().into()).collect();
     let all = Some(Missed::default());
-    MissedReply { publisher: publisher.into(), own: Some(Missed { last, publications }), all }
+    MissedReply { publisher: publisher.into(), own: Some(Missed { last, publications }), all, moved: None }
 }
 
 impl Bench {
@@ -124,7 +124,7 @@ fn the_last_publication_before_a_silence_is_missed_by_a_heartbeat_and_asked_for(
     assert_eq!(bench.beat(Own, "r1", 2), fine(&[]));
     assert!(bench.wanting());
     let heard = bench.links.question();
-    assert!(heard.contains(&Heard { publisher: "r1".into(), own: 1, all: 0 }), "{heard:?}");
+    assert!(heard.contains(&Heard { publisher: "r1".into(), own: 1, all: 0, moved: 0 }), "{heard:?}");
     assert_eq!(bench.answer(reply("r1", &[2], 2)), fine(&[2]));
     assert!(!bench.wanting());
     assert_eq!(bench.take(Own, "r1", 2), fine(&[]), "the bus was only slow");

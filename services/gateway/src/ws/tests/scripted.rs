@@ -123,7 +123,7 @@ impl Script {
             last: kept.last().map_or(0, |publication| publication.number),
             publications: beyond.map(|publication| publication.encode_to_vec().into()).collect(),
         };
-        MissedReply { publisher: "routing".into(), own: Some(own), all: Some(Missed::default()) }
+        MissedReply { publisher: "routing".into(), own: Some(own), all: Some(Missed::default()), moved: None }
     }
 
     fn watch_allowed(&self, request: WatchAllowedRequest) -> Result<WatchAllowedReply, Status> {
