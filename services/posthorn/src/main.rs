@@ -15,9 +15,9 @@ use bench::BenchArgs;
 use chat::ChatArgs;
 use clap::{Parser, Subcommand};
 use commands::{
-    backup::BackupArgs, cluster::ClusterCommand, config::ConfigCommand, drain::DrainArgs, errors::ErrorsArgs, export::ExportArgs,
-    import::ImportArgs, letters::LettersCommand, restore::RestoreArgs, schema::SchemaCommand, serve::ServeArgs, token::TokenArgs,
-    version::VersionArgs,
+    backup::BackupArgs, cluster::ClusterCommand, config::ConfigCommand, drain::DrainArgs, errors::ErrorsArgs,
+    export::ExportArgs, import::ImportArgs, letters::LettersCommand, restore::RestoreArgs, schema::SchemaCommand,
+    serve::ServeArgs, token::TokenArgs, version::VersionArgs,
 };
 use dev::DevArgs;
 use replay::ReplayArgs;

@@ -43,8 +43,7 @@ impl Place {
     fn of(entries: &[FeedEntry]) -> Option<Self> {
         let first = entries.first()?;
         let counted: Countable = entries.iter().filter_map(|entry| counted(entry.row.as_ref()?)).collect();
-        let place =
-            Self { tenant: first.tenant.clone(), conversation: first.conversation.clone(), entries: counted };
+        let place = Self { tenant: first.tenant.clone(), conversation: first.conversation.clone(), entries: counted };
         (!place.entries.is_empty()).then_some(place)
     }
 

@@ -98,8 +98,7 @@ fn register(openapi: &mut OpenApi) {
     use utoipa::{PartialSchema, ToSchema};
     let schemas = &mut openapi.components.get_or_insert_default().schemas;
     macro_rules! add { ($($name:ty),*) => { $(schemas.insert(<$name>::name().into_owned(), <$name>::schema());)* } }
-    add!(UserRef, DeviceRef, ConversationRef, GroupRef, TenantRef, KeyRef, ConsumerRef, MessageRef,
-        ProblemDocument);
+    add!(UserRef, DeviceRef, ConversationRef, GroupRef, TenantRef, KeyRef, ConsumerRef, MessageRef, ProblemDocument);
 }
 
 fn complete(operation: &mut Value, method: &str, scheme: &str) {

@@ -153,7 +153,7 @@ impl Gateway {
 
 /// Gives a publication to those of its connections that are here, in the trace that it came with.
 pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
-    let Publication { tenant, mut connections, users, what, traceparent, .. } = publication;
+    let Publication { tenant, mut connections, users, what, traceparent, presence_version, .. } = publication;
     if !users.is_empty() {
         connections = gateway.registry.of_users(&tenant, &users);
     }
@@ -190,7 +190,8 @@ pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
                 tracing::error!(connection = id, "a publication names a connection of another tenant");
                 return;
             }
-            let tell = about.as_ref().is_none_or(|user| connection.watching.news(user, &event) == News::Tell);
+            let news = |user: &String| connection.watching.news(user, presence_version, &event) == News::Tell;
+            let tell = about.as_ref().is_none_or(news);
             if tell && gateway.push(connection, &event) {
                 delivered(sampled, id);
             }

@@ -38,8 +38,7 @@ pub async fn run(args: BackupArgs) -> Result<ExitCode> {
     }
     let url = format!("{}/admin/backup", url.trim_end_matches('/'));
     let request = Request::get(&url).header(header::AUTHORIZATION, format!("Bearer {key}")).body(Bytes::new().into());
-    let reached =
-        Http::new(trust.connector()?).send(request.with_context(|| format!("{url} is no address"))?).await;
+    let reached = Http::new(trust.connector()?).send(request.with_context(|| format!("{url} is no address"))?).await;
     let mut response = reached.with_context(|| format!("cannot reach {url}"))?;
     if !response.status().is_success() {
         let status = response.status();
