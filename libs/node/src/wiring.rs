@@ -6,11 +6,7 @@ use std::{sync::Arc, time::Duration};
 use posthorn_bus::{Bus, BusMetrics, Nudges, memory::MemoryBus};
 use posthorn_clock::{Clock, sleep};
 use posthorn_core::backoff::Backoff;
-use posthorn_feed::{
-    Feed, FeedSink,
-    embedded::EmbeddedFeed,
-    letters::{DeadLetters, RecordLetters},
-};
+use posthorn_feed::{Feed, FeedSink, embedded::EmbeddedFeed, letters};
 use posthorn_gateway::{Gateway, GatewayDeps};
 use posthorn_presence::{Presence, memory::MemoryPresence};
 use posthorn_push::{LogProvider, PushDeps, PushService};
@@ -52,7 +48,7 @@ pub struct Engines {
     /// Where the feed is apart from the store.
     pub feed_sink: Option<Arc<dyn FeedSink>>,
     /// What the feed's consumer groups gave up; kept where the feed is.
-    pub letters: Option<Arc<dyn DeadLetters>>,
+    pub letters: Option<Arc<dyn letters::DeadLetters>>,
     pub bus: Arc<dyn Bus>,
     pub presence: Option<Arc<dyn Presence>>,
     /// What keeps connections to engines, where there are any; stopped last.
@@ -110,7 +106,7 @@ impl Engines {
     fn in_process<S: Store + FeedTable>(store: Arc<S>) -> Self {
         Self {
             feed: Some(Arc::new(EmbeddedFeed::new(Arc::clone(&store) as Arc<dyn FeedTable>))),
-            letters: Some(Arc::new(RecordLetters::new(Arc::clone(&store) as Arc<dyn Store>))),
+            letters: Some(Arc::new(letters::RecordLetters::new(Arc::clone(&store) as Arc<dyn Store>))),
             store: Some(store),
             presence: Some(MemoryPresence::new()),
             alone: true,

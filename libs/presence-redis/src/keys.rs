@@ -47,6 +47,11 @@ impl Keys {
         self.of_user(user, 's')
     }
 
+    /// The last version that was given in the cell.
+    pub fn version(&self, place: Place) -> String {
+        format!("{}:@:{}:v", self.prefix, place.tag())
+    }
+
     pub fn watchers(&self, user: &UserKey) -> String {
         self.of_user(user, 'w')
     }

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `P:TENANT:{cN}:u:USER` | hash: `GATEWAY:CONNECTION` -> device |
 //! | `P:TENANT:{cN}:s:USER` | there while watchers were told that the user is online |
+//! | `P:@:{cN}:v` | the version of the last change of what watchers of somebody in the cell were told: µs, or one more than the one before |
 //! | `P:TENANT:{cN}:w:USER` | set: `GATEWAY:CONNECTION` that watch the user |
 //! | `P:@:{cN}:g:GATEWAY` | hash: the gateway's connections whose users are in this cell -> weight/tenant/user; `#`: sum of the weights |
 //! | `P:@:{cN}:c:GATEWAY:CONNECTION` | set: tenant/user that the connection watches |
@@ -16,7 +17,7 @@
 //! | `P:@:{gw}:l:GATEWAY` | the lease: `COUNT HASH` as the gateway said, lives `lease_ms` |
 //! | `P:@:{gw}:all` | set: gateways that leased and were not dropped |
 //!
-//! `@` is in no tenant's name. Registering, unregistering and dropping are scripts: what they change they
+//! `@` is in no tenant's name. Registering, unregistering, dropping and showing are scripts: what they change they
 //! change together, or not at all.
 //!
 //! # Leases
@@ -30,7 +31,8 @@
 //!
 //! # Costs
 //! In commands: registering, unregistering 1 each (a script); a lookup 1 a user and 1 a cell of them; a renewal
-//! 2 a cell and 5, so 133, every third of `lease_ms`; watching n users 66 + 2 n. In memory: about 300 bytes a connection of a
+//! 2 a cell and 5, so 133, every third of `lease_ms`; watching n users 66 + 2 n, and one a cell for their versions.
+//! In memory: about 300 bytes a connection of a
 //! user with one (Redis 7.0; `a_connection_costs_what_the_documentation_says` measures it). Nothing stays for
 //! ever: every key lives `keep_ms` at most beyond the last lease of a gateway that needs it.
 

@@ -1,6 +1,9 @@
 //! The driver: what is asked in words of connections, said in commands.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use posthorn_clock::Clock;
@@ -17,7 +20,7 @@ use crate::{
     leases::Known,
     link::Link,
     metrics::RedisMetrics,
-    scripts::{REGISTER, UNREGISTER},
+    scripts::{REGISTER, SHOW, UNREGISTER},
 };
 
 pub struct RedisPresence {
@@ -144,16 +147,20 @@ impl Presence for RedisPresence {
         self.watchers_of(user).await
     }
 
-    async fn show(&self, user: &UserKey, online: bool) -> Result<bool> {
-        let key = self.keys.shown(user);
-        let command = if online {
-            cmd("SET").arg(key).arg(1).arg("PX").arg(self.config.keep_ms).arg("GET").to_owned()
-        } else {
-            cmd("DEL").arg(key).to_owned()
-        };
-        let was = self.link.batch("show", vec![(Place::of(user), command)]).await?;
-        let was = was.into_iter().next().unwrap_or_default();
-        Ok(if online { was == Value::Nil } else { number(&was) == 1 })
+    async fn show(&self, user: &UserKey, online: bool) -> Result<Option<u64>> {
+        let keys = [self.keys.shown(user), self.keys.version(Place::of(user))];
+        let arguments = [self.config.keep_ms.to_string(), u8::from(online).to_string()];
+        let version = number(&self.link.script("show", &SHOW, &keys, &arguments).await?);
+        Ok(u64::try_from(version).ok().filter(|version| *version > 0))
+    }
+
+    async fn versions(&self, users: &[UserKey]) -> Result<Vec<u64>> {
+        let places: BTreeSet<Place> = users.iter().map(Place::of).collect();
+        let ask = |place: &Place| (*place, cmd("GET").arg(self.keys.version(*place)).to_owned());
+        let found = self.link.batch("versions", places.iter().map(ask).collect()).await?;
+        let of = |value: &Value| text(value).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let known: BTreeMap<Place, u64> = places.into_iter().zip(found.iter().map(of)).collect();
+        Ok(users.iter().map(|user| known.get(&Place::of(user)).copied().unwrap_or(0)).collect())
     }
 }
 

@@ -60,6 +60,24 @@ for i = 3, #ARGV do redis.call('SADD', KEYS[2], ARGV[i]) end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return {1, before}";
 
+    /// shown, version; keep, 1: online -> the version of the change, 0: it is none. Versions are µs, and grow also
+    /// where the one before was lost.
+    SHOW = "
+local was = redis.call('EXISTS', KEYS[1])
+if ARGV[2] == '1' then
+  redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])
+  if was == 1 then return 0 end
+else
+  redis.call('DEL', KEYS[1])
+  if was == 0 then return 0 end
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local last = tonumber(redis.call('GET', KEYS[2]) or '0')
+local version = math.max(last + 1, now)
+redis.call('SET', KEYS[2], string.format('%.0f', version), 'PX', ARGV[1])
+return version";
+
     /// index; prefix, tag, gateway, how many -> {1: more are left, users gone offline, [connection, watched user]...}
     DROP = "
 local found = redis.call('HSCAN', KEYS[1], 0, 'COUNT', ARGV[4])[2]

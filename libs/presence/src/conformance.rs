@@ -52,6 +52,7 @@ pub async fn run(presence: Arc<impl Presence + ?Sized>, engine: &impl Engine) {
     only_a_registered_connection_watches(&*presence).await;
     watchers_of_a_dead_gateway_are_not_told(&*presence, engine).await;
     what_was_shown_changes_once(&*presence).await;
+    versions_of_what_was_shown_grow(&*presence, engine).await;
 }
 
 async fn first_and_last_connection_are_told(p: &(impl Presence + ?Sized)) {
@@ -231,7 +232,25 @@ async fn what_was_shown_changes_once(p: &(impl Presence + ?Sized)) {
     let ann = user("one", "ann");
     let mut changes = Vec::new();
     for online in [false, true, true, false, false, true, false] {
-        changes.push(p.show(&ann, online).await.expect("noted"));
+        changes.push(p.show(&ann, online).await.expect("noted").is_some());
     }
     assert_eq!(changes, [false, true, false, true, false, true, true]);
+}
+
+async fn versions_of_what_was_shown_grow(p: &(impl Presence + ?Sized), engine: &impl Engine) {
+    let (ann, bob) = (user("one", "ann"), user("two", "bob"));
+    let of = async |who: &UserKey| p.versions(&[bob.clone(), who.clone()]).await.expect("known")[1];
+    let mut last = of(&ann).await;
+    for online in [true, false, true, false, true] {
+        let version = p.show(&ann, online).await.expect("noted").expect("a change");
+        assert!(version > last, "{version} after {last}");
+        assert!(version < 1 << 53, "a JSON number holds it");
+        assert_eq!(of(&ann).await, version, "what is read now has all changes up to it");
+        last = version;
+        p.show(&bob, online).await.expect("noted");
+    }
+    engine.forget().await;
+    let version = p.show(&ann, true).await.expect("noted").expect("a change: nothing is known of the one before");
+    assert!(version > last, "{version} after {last}, which was lost");
+    assert!(p.versions(&[]).await.expect("of nobody").is_empty());
 }

@@ -82,7 +82,13 @@ pub trait Presence: Send + Sync + 'static {
     /// The connections that watch the user.
     async fn watchers(&self, user: &UserKey) -> Result<Vec<ConnectionRef>>;
 
-    /// Notes what watchers are told of the user; true if it is not what they were told last. In the
-    /// beginning everybody is offline.
-    async fn show(&self, user: &UserKey, online: bool) -> Result<bool>;
+    /// Notes what watchers are told of the user; `Some` if it is not what they were told last. In the
+    /// beginning everybody is offline. With a version of the change, greater than that of every change of the
+    /// user before: what several instances tell of one user may arrive in any order. Also where the engine
+    /// lost what it had, as far as its clock goes on.
+    async fn show(&self, user: &UserKey, online: bool) -> Result<Option<u64>>;
+
+    /// A version for each: every change of the user up to now has it or a smaller one, every later change a
+    /// greater one. 0: there was none.
+    async fn versions(&self, users: &[UserKey]) -> Result<Vec<u64>>;
 }

@@ -26,8 +26,9 @@ struct State {
     /// What each connection watches, and the other way round.
     watching: HashMap<ConnectionRef, Vec<UserKey>>,
     watchers: HashMap<UserKey, BTreeSet<ConnectionRef>>,
-    /// Whom watchers were told to be online.
+    /// Whom watchers were told to be online, and how often that changed for anybody.
     shown: HashSet<UserKey>,
+    version: u64,
 }
 
 #[derive(Default)]
@@ -57,7 +58,9 @@ impl MemoryPresence {
 
     /// As if the engine had lost everything.
     pub fn forget(&self) {
-        *self.0.lock() = State::default();
+        let mut state = self.0.lock();
+        // As where versions are of a clock.
+        *state = State { version: state.version, ..State::default() };
     }
 }
 
@@ -203,9 +206,15 @@ impl Presence for MemoryPresence {
         Ok(state.watchers.get(user).into_iter().flatten().filter(|at| state.lives(at)).cloned().collect())
     }
 
-    async fn show(&self, user: &UserKey, online: bool) -> Result<bool> {
-        let shown = &mut self.0.lock().shown;
-        Ok(if online { shown.insert(user.clone()) } else { shown.remove(user) })
+    async fn show(&self, user: &UserKey, online: bool) -> Result<Option<u64>> {
+        let mut state = self.0.lock();
+        let changed = if online { state.shown.insert(user.clone()) } else { state.shown.remove(user) };
+        state.version += u64::from(changed);
+        Ok(changed.then_some(state.version))
+    }
+
+    async fn versions(&self, users: &[UserKey]) -> Result<Vec<u64>> {
+        Ok(vec![self.0.lock().version; users.len()])
     }
 }
 

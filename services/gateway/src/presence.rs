@@ -9,7 +9,7 @@ use posthorn_clock::{Instant, sleep};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client::{PresenceNow, WatchPresence},
-    internal::{WatchAllowedRequest, WatchRequest},
+    internal::{WatchAllowedRequest, WatchReply, WatchRequest},
 };
 use posthorn_rpc::{Context, TraceContext, within};
 use prometheus_client::metrics::gauge::Gauge;
@@ -123,7 +123,7 @@ async fn ask(gateway: &Gateway, connection: &Connection) -> Result<bool, Failure
     Err(Failure::plain(Code::Overloaded).retry_after_ms(RETRY_MS))
 }
 
-async fn watch(gateway: &Gateway, connection: &Connection, silent: bool) -> Result<Vec<PresenceNow>, Failure> {
+async fn watch(gateway: &Gateway, connection: &Connection, silent: bool) -> Result<WatchReply, Failure> {
     let request = WatchRequest {
         tenant: connection.identity.tenant.as_str().to_owned(),
         gateway: gateway.incarnation.clone(),
@@ -133,7 +133,7 @@ async fn watch(gateway: &Gateway, connection: &Connection, silent: bool) -> Resu
     };
     let reply = gateway.watch_presence(request).await?;
     connection.watching.told();
-    Ok(reply.now)
+    Ok(reply)
 }
 
 impl Gateway {
@@ -153,11 +153,12 @@ impl Gateway {
         let before = connection.watching.replace(asked.users);
         let answered = async {
             ask(self, connection).await?;
+            connection.watching.reads();
             watch(self, connection, false).await
         };
         match answered.await {
             // Somebody may have left while the states were read.
-            Ok(now) => Ok(connection.watching.read(now)),
+            Ok(reply) => Ok(connection.watching.read(reply.now, &reply.versions)),
             Err(failure) => {
                 // As if it had not been asked: whom it watched before is asked about once more.
                 connection.watching.replace(before);

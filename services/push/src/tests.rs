@@ -358,6 +358,22 @@ async fn what_a_provider_refuses_is_a_dead_letter_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_letter_is_for_all_who_were_not_told_of_its_entry_for_whatever_reason() {
+    let place = Place::new().await;
+    place.members("c").await;
+    *place.recorder.refused.lock() = Some("bob");
+    place.recorder.fail("eve", u32::MAX);
+    place.append("c", 1, &[(Kind::Message, "ann")]).await;
+    sleep(LONG).await;
+    let letters = place.letters().await;
+    assert_eq!((letters.len(), letters[0].2), (1, 4));
+    *place.recorder.refused.lock() = None;
+    place.recorder.fail("eve", 0);
+    assert_eq!(place.push.retry_letter("push", &letters[0].0).await.expect("tries"), None);
+    assert_eq!(place.seqs(), as_seen(&[("bob", 1), ("eve", 1)]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_has_received_it_meanwhile_is_not_told_by_a_retry() {
     let place = Place::new().await;
     place.members("c").await;

@@ -18,6 +18,9 @@ use crate::{
     service::{SessionService, TELLERS, key_of},
 };
 
+/// Times that one change is followed by a look at whether it still holds.
+const MAX_LOOKS: usize = 8;
+
 #[derive(Serialize, Deserialize)]
 struct LastSeen {
     at_ms: u64,
@@ -95,34 +98,48 @@ impl SessionService {
     /// user, and each after the change that led to it: the last word is right.
     async fn show(&self, user: &UserKey, seen_ms: u64) {
         let _order = self.telling[usize::from(user.shard().0) % TELLERS].lock().await;
+        // Another instance may have shown something else between our looking and our showing: the last to show
+        // something looks once more.
+        for _ in 0..MAX_LOOKS {
+            if !self.show_once(user, seen_ms).await {
+                return;
+            }
+        }
+    }
+
+    /// True if it is not what watchers were told last.
+    async fn show_once(&self, user: &UserKey, seen_ms: u64) -> bool {
         let online = match self.presence.online(std::slice::from_ref(user)).await {
             Ok(online) => online.first() == Some(&true) || self.leaving.lock().contains_key(user),
             Err(error) => {
                 tracing::warn!(%error, "whether a user is there is not known");
-                return;
+                return false;
             }
         };
-        match self.presence.show(user, online).await {
-            Ok(true) => {}
-            Ok(false) => return,
+        let version = match self.presence.show(user, online).await {
+            Ok(Some(version)) => version,
+            Ok(None) => return false,
             Err(error) => {
                 tracing::warn!(%error, "what watchers were told of a user is not known");
-                return;
+                return false;
             }
-        }
+        };
         if online {
             self.metrics.transition("online");
-            return self.tell_watchers(user, Status::Online, 0).await;
+            self.tell_watchers(user, Status::Online, 0, version).await;
+            return true;
         }
         self.metrics.transition("offline");
+        let seen_ms = if seen_ms == 0 { self.clock.now_ms() } else { seen_ms };
         let (tenant, name) = (user.tenant.as_str(), user.user.as_str());
         if let Err(failure) = self.records.put(Table::LastSeen, tenant, name, &LastSeen { at_ms: seen_ms }).await {
             tracing::warn!(%failure, "last-seen was not written");
         }
-        self.tell_watchers(user, Status::Offline, seen_ms).await;
+        self.tell_watchers(user, Status::Offline, seen_ms, version).await;
+        true
     }
 
-    async fn tell_watchers(&self, user: &UserKey, status: Status, last_seen_ms: u64) {
+    async fn tell_watchers(&self, user: &UserKey, status: Status, last_seen_ms: u64, version: u64) {
         let watchers = match self.presence.watchers(user).await {
             Ok(watchers) => watchers,
             Err(error) => {
@@ -133,7 +150,8 @@ impl SessionService {
         let now = PresenceNow { user: (&user.user).into(), status: status.into(), last_seen_ms };
         for gateway in by_gateway(watchers) {
             let subject = of_gateway(&gateway.gateway);
-            self.publish(&subject, user.tenant.as_str(), gateway.connections, What::Presence(now.clone())).await;
+            let what = What::Presence(now.clone());
+            self.publish_version(&subject, user.tenant.as_str(), gateway.connections, what, version).await;
         }
     }
 
@@ -161,8 +179,9 @@ impl SessionService {
         Ok(found)
     }
 
-    /// Replaces what a connection watches; changes come to it from here on.
-    pub async fn watch(&self, request: WatchRequest) -> Result<Vec<PresenceNow>, Failure> {
+    /// Replaces what a connection watches; changes come to it from here on. The states, each with a version that
+    /// it is not older than.
+    pub async fn watch(&self, request: WatchRequest) -> Result<(Vec<PresenceNow>, Vec<u64>), Failure> {
         if request.users.len() > self.config.max_watched_users {
             return Err(Failure::plain(Code::TooManyWatched).limit("session.max_watched_users"));
         }
@@ -173,9 +192,11 @@ impl SessionService {
             return Err(Failure::new(Code::Unavailable, "the connection is not registered"));
         }
         if request.silent {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
-        self.presence_of(&request.tenant, &request.users).await
+        // Before the states: they are as new, or newer.
+        let versions = self.presence.versions(&users).await.map_err(presence)?;
+        Ok((self.presence_of(&request.tenant, &request.users).await?, versions))
     }
 
     /// Now. Where the engine does not answer, `unknown` and not `offline`.

@@ -130,7 +130,7 @@ impl Session for Grpc {
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Reply<wire::WatchReply> {
         let request = request.into_inner();
-        reply(self.0.watch(request).await.map(|now| wire::WatchReply { now }))
+        reply(self.0.watch(request).await.map(|(now, versions)| wire::WatchReply { now, versions }))
     }
 
     async fn presence(&self, request: Request<wire::PresenceRequest>) -> Reply<wire::PresenceReply> {

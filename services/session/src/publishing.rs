@@ -62,6 +62,18 @@ impl Numbers {
 impl SessionService {
     /// Numbered per subject; what is lost shows as a hole.
     pub(crate) async fn publish(&self, subject: &str, tenant: &str, connections: Vec<u64>, what: What) {
+        self.publish_version(subject, tenant, connections, what, 0).await;
+    }
+
+    /// With the version of what is told of a user.
+    pub(crate) async fn publish_version(
+        &self,
+        subject: &str,
+        tenant: &str,
+        connections: Vec<u64>,
+        what: What,
+        presence_version: u64,
+    ) {
         // Held over the publication: the order on the bus is that of the numbers.
         let mut numbers = self.numbers.lock().await;
         let publication = Publication {
@@ -70,6 +82,7 @@ impl SessionService {
             tenant: tenant.to_owned(),
             connections,
             what: Some(what),
+            presence_version,
             ..Publication::default()
         };
         if let Err(error) = self.bus.publish(subject, Bytes::from(publication.encode_to_vec())).await {

@@ -27,7 +27,7 @@ impl Consumer {
         }
     }
 
-    async fn failed(&self, what: &'static str, error: &dyn std::fmt::Display) {
+    async fn failed(&self, what: &'static str, error: &(dyn std::error::Error + Sync)) {
         tracing::warn!(group = self.deps.group, %error, "{what}, trying again");
         self.deps.metrics.failure(self.deps.group);
         sleep(AWAY).await;
@@ -161,6 +161,8 @@ impl Consumer {
         let config = &self.deps.config;
         let mut backoff = Backoff::new(config.retry_ms, config.max_retry_ms);
         let (mut run, mut attempts) = (Run { entries, users: None }, 0);
+        // Parked together: of an entry there is one letter.
+        let mut dead = Vec::new();
         loop {
             let undone = match self.deps.handler.handle(&run).await {
                 Ok(undone) => undone,
@@ -171,10 +173,10 @@ impl Consumer {
             };
             attempts += 1;
             let last = attempts >= config.max_attempts;
-            let (again, dead): (Vec<_>, Vec<_>) = undone.into_iter().partition(|undone| undone.again && !last);
-            self.park(&run.entries, dead, attempts).await;
+            let (again, given_up): (Vec<_>, Vec<_>) = undone.into_iter().partition(|undone| undone.again && !last);
+            dead.extend(given_up);
             if again.is_empty() {
-                return;
+                return self.park(&run.entries, dead, attempts).await;
             }
             let whole = again.iter().any(|undone| undone.user.is_empty());
             run.users = (!whole).then(|| again.into_iter().map(|undone| undone.user).collect());

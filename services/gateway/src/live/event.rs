@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use posthorn_proto::client::{ServerFrame, server_frame::Frame};
+use posthorn_proto::client::{PresenceNow, ServerFrame, server_frame::Frame};
 
 use crate::ws::{Protocol, codec};
 
@@ -57,6 +57,14 @@ impl Event {
             Protocol::Proto => &self.proto,
         };
         cell.get_or_init(|| codec::encode(protocol, &self.frame))
+    }
+
+    /// What it tells of a user's presence, if it does.
+    pub fn presence(&self) -> Option<&PresenceNow> {
+        match &self.frame.frame {
+            Some(Frame::Presence(now)) => Some(now),
+            _ => None,
+        }
     }
 
     /// For the first connection that wrote it: when it was confirmed.

@@ -180,7 +180,7 @@ impl Gateway {
 
 /// Gives a publication to those of its connections that are here, in the trace that it came with.
 pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
-    let Publication { tenant, mut connections, users, what, traceparent, large, .. } = publication;
+    let Publication { tenant, mut connections, users, what, traceparent, large, presence_version, .. } = publication;
     if !users.is_empty() {
         connections = gateway.registry.of_users(&tenant, &users);
     }
@@ -199,7 +199,7 @@ pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
         Some(What::Marks(marks)) => Some(Event::new(Frame::Marks(marks), 0)),
         Some(What::Typing(typing)) => Some(Event::new(Frame::Typing(typing), 0)),
         Some(What::Presence(presence)) => {
-            told.about = Some(presence.user.clone());
+            told.about = Some((presence.user.clone(), presence_version));
             Some(Event::new(Frame::Presence(presence), 0))
         }
         Some(What::Registers(registers)) => Some(Event::new(Frame::Registers(registers), 0)),
@@ -220,8 +220,8 @@ pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
 #[derive(Default)]
 pub(crate) struct Told {
     pub trace: Option<TraceContext>,
-    /// The user whose presence it is.
-    pub about: Option<String>,
+    /// The user whose presence it is, and its version.
+    pub about: Option<(String, u64)>,
     /// Who left a conversation by it.
     pub departed: Vec<String>,
 }
@@ -237,7 +237,8 @@ pub(crate) fn tell(gateway: &Gateway, tenant: &str, connections: &[u64], event: 
                 tracing::error!(connection = id, "a publication names a connection of another tenant");
                 return;
             }
-            let tell = told.about.as_ref().is_none_or(|user| connection.watching.news(user, event) == News::Tell);
+            let news = |(user, version): &(String, u64)| connection.watching.news(user, *version, event) == News::Tell;
+            let tell = told.about.as_ref().is_none_or(news);
             if tell && gateway.push(connection, event) {
                 delivered(sampled, id);
             }

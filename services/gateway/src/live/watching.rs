@@ -1,5 +1,6 @@
 //! Whom a connection watches, and of whom it may be told at this moment. Who is in doubt (somebody left a
 //! conversation since it was asked) is not told of; the last word on them is held until routing was asked.
+//! Several session instances tell of one user: what is older than what was told of them is dropped.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,14 +13,18 @@ use posthorn_proto::client::{PresenceNow, server_frame::Frame};
 use super::Event;
 
 /// One user who is watched.
-enum Watch {
-    Allowed,
-    /// With what came meanwhile.
-    Doubted(Option<Arc<Event>>),
+#[derive(Default)]
+struct Watch {
+    /// Not in doubt.
+    allowed: bool,
+    /// In doubt, what came meanwhile; else what was told while their state is being read.
+    last: Option<Arc<Event>>,
+    /// Of the last news, or of the state that was read; 0: not known.
+    version: u64,
 }
 
 /// What becomes of news about a user.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum News {
     Tell,
     Hold,
@@ -31,6 +36,8 @@ struct State {
     users: BTreeMap<String, Watch>,
     /// Somebody was put in doubt after the question that is being answered was asked.
     doubted_again: bool,
+    /// The states of those who are watched were asked for, and not read yet.
+    reading: bool,
     /// Waits in the line of checks, or is being checked.
     in_line: bool,
     /// The session service may publish to this connection what it does not watch any more.
@@ -61,10 +68,15 @@ impl Watching {
     /// The client watches these from now on: nothing is told of anybody before the answer. Returns whom it
     /// watched before.
     pub fn replace(&self, users: impl IntoIterator<Item = String>) -> Vec<String> {
-        let fresh = users.into_iter().map(|user| (user, Watch::Doubted(None))).collect();
         let mut state = self.state.lock();
-        state.surplus = true;
-        std::mem::replace(&mut state.users, fresh).into_keys().collect()
+        (state.surplus, state.reading) = (true, false);
+        let before = std::mem::take(&mut state.users);
+        let fresh = |user: String| {
+            let version = before.get(&user).map_or(0, |watch| watch.version);
+            (user, Watch { version, ..Watch::default() })
+        };
+        state.users = users.into_iter().map(fresh).collect();
+        before.into_keys().collect()
     }
 
     /// These users left a conversation that `own` saw. True if somebody is in doubt by that.
@@ -96,7 +108,10 @@ impl Watching {
     /// The session service has lost whom this watches. True if anybody is watched.
     pub fn forgotten(&self) -> bool {
         let any = self.doubt_all();
-        self.state.lock().forgotten = any;
+        let mut state = self.state.lock();
+        state.forgotten = any;
+        // It may have lost its versions, too.
+        state.users.values_mut().for_each(|watch| watch.version = 0);
         any
     }
 
@@ -118,7 +133,7 @@ impl Watching {
     pub fn question(&self) -> Vec<String> {
         let mut state = self.state.lock();
         state.doubted_again = false;
-        let doubted = state.users.iter().filter(|(_, watch)| matches!(watch, Watch::Doubted(_)));
+        let doubted = state.users.iter().filter(|(_, watch)| !watch.allowed);
         doubted.map(|(user, _)| user.clone()).collect()
     }
 
@@ -134,9 +149,9 @@ impl Watching {
             if !allowed.contains(user) {
                 state.surplus |= state.users.remove(user).is_some();
             } else if let Some(watch) = state.users.get_mut(user)
-                && let Watch::Doubted(event) = std::mem::replace(watch, Watch::Allowed)
+                && !std::mem::replace(&mut watch.allowed, true)
             {
-                held.extend(event);
+                held.extend(watch.last.take());
             }
         }
         Answered { held, surplus: state.surplus || state.forgotten, again: false }
@@ -152,38 +167,52 @@ impl Watching {
         (state.surplus, state.forgotten) = (false, false);
     }
 
-    /// Of the states that the session service read, those that may be told now. Of somebody in doubt it is
-    /// held, where nothing newer is.
-    pub fn read(&self, now: Vec<PresenceNow>) -> Vec<PresenceNow> {
-        let mut state = self.state.lock();
-        let tell = |now: &PresenceNow| match state.users.get_mut(&now.user) {
-            Some(Watch::Allowed) => true,
-            Some(Watch::Doubted(held)) => {
-                held.get_or_insert_with(|| Arc::new(Event::new(Frame::Presence(now.clone()), 0)));
-                false
-            }
-            None => false,
-        };
-        now.into_iter().filter(tell).collect()
+    /// The states of those who are watched are about to be asked for.
+    pub fn reads(&self) {
+        self.state.lock().reading = true;
     }
 
-    /// News of a user: in doubt, the last is kept.
-    pub fn news(&self, user: &str, event: &Arc<Event>) -> News {
-        match self.state.lock().users.get_mut(user) {
-            Some(Watch::Allowed) => News::Tell,
-            Some(Watch::Doubted(held)) => {
-                *held = Some(event.clone());
-                News::Hold
+    /// Of the states that the session service read, each with its version, those that may be told now; in place
+    /// of one that is older than what was told meanwhile, that. Of somebody in doubt the newest is held.
+    pub fn read(&self, now: Vec<PresenceNow>, versions: &[u64]) -> Vec<PresenceNow> {
+        let mut state = self.state.lock();
+        let versions = versions.iter().copied().chain(std::iter::repeat(0));
+        let mut told = Vec::with_capacity(now.len());
+        for (now, version) in now.into_iter().zip(versions) {
+            let Some(watch) = state.users.get_mut(&now.user) else { continue };
+            // Where there is no version what came meanwhile is taken for newer.
+            let later = watch.last.take().filter(|_| version == 0 || version < watch.version);
+            if later.is_none() && version > 0 {
+                watch.version = version;
             }
-            None => News::Drop,
+            if watch.allowed {
+                told.push(later.and_then(|event| event.presence().cloned()).unwrap_or(now));
+            } else {
+                watch.last = later.or_else(|| Some(Arc::new(Event::new(Frame::Presence(now), 0))));
+            }
         }
+        state.reading = false;
+        told
+    }
+
+    /// News of a user, with its version: in doubt, the last is kept.
+    pub fn news(&self, user: &str, version: u64, event: &Arc<Event>) -> News {
+        let mut state = self.state.lock();
+        let reading = state.reading;
+        let Some(watch) = state.users.get_mut(user) else { return News::Drop };
+        if version > 0 && version <= watch.version {
+            return News::Drop;
+        }
+        watch.version = watch.version.max(version);
+        watch.last = (!watch.allowed || reading).then(|| event.clone());
+        if watch.allowed { News::Tell } else { News::Hold }
     }
 }
 
 impl Watch {
     fn doubt(&mut self) {
-        if matches!(self, Self::Allowed) {
-            *self = Self::Doubted(None);
+        if std::mem::take(&mut self.allowed) {
+            self.last = None;
         }
     }
 }
@@ -220,15 +249,15 @@ mod tests {
         assert!(!watching.departed(&names(&["eve"]), "ann"));
         assert!(watching.departed(&names(&["ben"]), "ann"));
         let (first, last) = (event("ben"), event("ben"));
-        assert_eq!([watching.news("ben", &first), watching.news("ben", &last)], [News::Hold, News::Hold]);
+        assert_eq!([watching.news("ben", 0, &first), watching.news("ben", 0, &last)], [News::Hold, News::Hold]);
         assert_eq!(
-            (watching.news("cyd", &event("cyd")), watching.news("eve", &event("eve"))),
+            (watching.news("cyd", 0, &event("cyd")), watching.news("eve", 0, &event("eve"))),
             (News::Tell, News::Drop)
         );
         assert_eq!(watching.question(), names(&["ben"]));
         let answered = watching.answer(&names(&["ben"]), &names(&["ben"]));
         assert!(answered.held.len() == 1 && Arc::ptr_eq(&answered.held[0], &last));
-        assert!(!answered.surplus && watching.news("ben", &last) == News::Tell);
+        assert!(!answered.surplus && watching.news("ben", 0, &last) == News::Tell);
     }
 
     #[test]
@@ -236,10 +265,10 @@ mod tests {
         let watching = watching(&["ben", "cyd"]);
         assert!(watching.departed(&names(&["ann"]), "ann"), "the own departure puts all in doubt");
         assert_eq!(watching.question(), names(&["ben", "cyd"]));
-        watching.news("ben", &event("ben"));
+        watching.news("ben", 0, &event("ben"));
         let answered = watching.answer(&names(&["ben", "cyd"]), &names(&["cyd"]));
         assert!(answered.held.is_empty() && answered.surplus && !answered.again);
-        assert_eq!((watching.all(), watching.news("ben", &event("ben"))), (names(&["cyd"]), News::Drop));
+        assert_eq!((watching.all(), watching.news("ben", 0, &event("ben"))), (names(&["cyd"]), News::Drop));
     }
 
     #[test]
@@ -249,7 +278,7 @@ mod tests {
         let asked = watching.question();
         watching.departed(&names(&["ben"]), "ann");
         assert!(watching.answer(&asked, &asked).again);
-        assert_eq!(watching.news("ben", &event("ben")), News::Hold);
+        assert_eq!(watching.news("ben", 0, &event("ben")), News::Hold);
         let asked = watching.question();
         assert!(!watching.answer(&asked, &[]).again && watching.all().is_empty());
     }
@@ -259,13 +288,61 @@ mod tests {
         let watching = watching(&["ben", "cyd", "dan"]);
         watching.departed(&names(&["ben", "cyd"]), "ann");
         let newer = event("cyd");
-        watching.news("cyd", &newer);
-        let told = watching.read(["ben", "cyd", "dan", "eve"].map(now).into());
+        watching.news("cyd", 0, &newer);
+        let told = watching.read(["ben", "cyd", "dan", "eve"].map(now).into(), &[]);
         assert_eq!(told, [now("dan")]);
         let asked = watching.question();
         assert_eq!(asked, names(&["ben", "cyd"]));
         let held = watching.answer(&asked, &asked).held;
         assert!(held.len() == 2 && Arc::ptr_eq(&held[1], &newer));
+    }
+
+    /// Of the user, seen last at `seen_ms`.
+    fn seen(user: &str, seen_ms: u64) -> PresenceNow {
+        PresenceNow { last_seen_ms: seen_ms, ..now(user) }
+    }
+
+    fn seen_event(user: &str, seen_ms: u64) -> Arc<Event> {
+        Arc::new(Event::new(Frame::Presence(seen(user, seen_ms)), 0))
+    }
+
+    #[test]
+    fn what_is_older_than_what_was_told_is_dropped() {
+        let watching = watching(&["ben", "cyd"]);
+        let news = |user, version| watching.news(user, version, &event(user));
+        assert_eq!([news("ben", 7), news("ben", 6), news("ben", 7)], [News::Tell, News::Drop, News::Drop]);
+        assert_eq!([news("cyd", 3), news("ben", 8), news("ben", 0)], [News::Tell; 3], "0: it is not known");
+        // Also in doubt, where the last word is held.
+        watching.departed(&names(&["ben"]), "ann");
+        let last = event("ben");
+        assert_eq!(watching.news("ben", 11, &last), News::Hold);
+        assert_eq!([news("ben", 10), news("ben", 8)], [News::Drop; 2]);
+        let held = watching.answer(&watching.question(), &names(&["ben"])).held;
+        assert!(held.len() == 1 && Arc::ptr_eq(&held[0], &last));
+        // The engine lost everything, its clock was put back.
+        assert!(watching.forgotten());
+        let asked = watching.question();
+        watching.answer(&asked, &asked);
+        assert_eq!([news("ben", 2), news("ben", 1)], [News::Tell, News::Drop]);
+    }
+
+    #[test]
+    fn a_state_that_was_read_is_told_unless_newer_news_came_meanwhile() {
+        let watching = watching(&["ben", "cyd", "dan"]);
+        watching.reads();
+        assert_eq!(watching.news("ben", 9, &seen_event("ben", 9)), News::Tell);
+        assert_eq!(watching.news("cyd", 4, &seen_event("cyd", 4)), News::Tell);
+        let read = watching.read(vec![seen("ben", 5), seen("cyd", 5), seen("dan", 5)], &[5, 5, 5]);
+        assert_eq!(read, [seen("ben", 9), seen("cyd", 5), seen("dan", 5)]);
+        // What is in the states that were read is no news.
+        let news = |user, version| watching.news(user, version, &event(user));
+        assert_eq!([news("ben", 9), news("cyd", 5), news("dan", 4)], [News::Drop; 3]);
+        assert_eq!([news("ben", 10), news("cyd", 6), news("dan", 6)], [News::Tell; 3]);
+        // Who is watched anew is not told what they know to be old.
+        watching.replace(names(&["ben"]));
+        let asked = watching.question();
+        watching.answer(&asked, &asked);
+        assert_eq!(watching.news("ben", 9, &event("ben")), News::Drop);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use posthorn_bus::{Bus, Delivery, Subscription, memory::MemoryBus};
 use posthorn_clock::Clock;
 use posthorn_errors::{Code, failure_of};
-use posthorn_presence::memory::MemoryPresence;
+use posthorn_presence::{Presence, memory::MemoryPresence};
 use posthorn_proto::internal::{
     AuthenticateReply, AuthenticateRequest, ConnectReply, ConnectRequest, CreateTenantRequest, DisconnectRequest,
     MintTokenRequest, Publication, publication::What,
@@ -50,23 +50,14 @@ impl Place {
     }
 
     async fn over(store: Arc<MemoryStore>, clock: Clock) -> Self {
-        let (metrics, tasks) = (Metrics::default(), Tasks::new());
-        let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
-        let storage = StorageService::new(StorageDeps { store: store.clone(), feed: None });
-        let storage = Link::local(&rpc, "storage", rpc.guard("storage", posthorn_storage::grpc::routes(storage)));
-        let (bus, presence) = (MemoryBus::new(), MemoryPresence::new());
-        let service = SessionService::new(SessionDeps {
-            storage: storage.storage(),
-            presence: presence.clone(),
-            bus: bus.clone(),
-            clock: clock.clone(),
-            config: SessionConfig { max_signing_keys: 2, max_api_keys: 2, ..SessionConfig::default() },
-            metrics,
-            tasks: tasks.clone(),
-        });
-        service.load().await.expect("loads");
-        let client = Link::local(&rpc, "session", rpc.guard("session", crate::grpc::routes(service))).session();
+        let (bus, presence, tasks) = (MemoryBus::new(), MemoryPresence::new(), Tasks::new());
+        let client = instance(&store, &clock, &bus, presence.clone(), &tasks).await;
         Self { client, clock, store, bus, presence, tasks }
+    }
+
+    /// A second instance beside it, which sees presence through another driver.
+    async fn beside(&self, presence: Arc<dyn Presence>) -> SessionClient {
+        instance(&self.store, &self.clock, &self.bus, presence, &self.tasks).await
     }
 
     /// Another instance over the same store.
@@ -113,6 +104,30 @@ impl Place {
     async fn listen(&self, subject: &str) -> Box<dyn Subscription> {
         self.bus.subscribe(subject).await.expect("subscribed")
     }
+}
+
+async fn instance(
+    store: &Arc<MemoryStore>,
+    clock: &Clock,
+    bus: &Arc<MemoryBus>,
+    presence: Arc<dyn Presence>,
+    tasks: &Tasks,
+) -> SessionClient {
+    let metrics = Metrics::default();
+    let rpc = Rpc::new(RpcConfig::default(), &metrics, clock.clone());
+    let storage = StorageService::new(StorageDeps { store: store.clone(), feed: None });
+    let storage = Link::local(&rpc, "storage", rpc.guard("storage", posthorn_storage::grpc::routes(storage)));
+    let service = SessionService::new(SessionDeps {
+        storage: storage.storage(),
+        presence,
+        bus: bus.clone(),
+        clock: clock.clone(),
+        config: SessionConfig { max_signing_keys: 2, max_api_keys: 2, ..SessionConfig::default() },
+        metrics,
+        tasks: tasks.clone(),
+    });
+    service.load().await.expect("loads");
+    Link::local(&rpc, "session", rpc.guard("session", crate::grpc::routes(service))).session()
 }
 
 /// The next one that is no heartbeat.

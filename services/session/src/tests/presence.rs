@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
+use parking_lot::Mutex;
 use posthorn_clock::{Instant, sleep};
+use posthorn_core::{Held, UserKey};
+use posthorn_presence::{ConnectionRef, Lease};
 use posthorn_proto::{
     client::{PresenceNow, Status},
     internal::{LookupRequest, PresenceRequest, WatchRequest, publication::What},
@@ -185,4 +189,108 @@ async fn a_watch_that_comes_after_its_connection_has_ended_is_refused() {
     self::watch(&place, 3, &["bob"]).await;
     place.connect("bob", "h", 4).await;
     assert_eq!(told(&mut gateway).await, (2, vec![3], now("bob", Status::Online, 0)));
+}
+
+/// The engine, in which a connection ends just after somebody has looked at who is online.
+struct Late {
+    engine: Arc<MemoryPresence>,
+    ends: Mutex<Option<(UserKey, ConnectionRef)>>,
+}
+
+type Answer<T> = posthorn_presence::Result<T>;
+
+#[async_trait]
+impl Presence for Late {
+    fn driver(&self) -> &'static str {
+        "late"
+    }
+
+    async fn register(&self, user: &UserKey, device: &str, at: &ConnectionRef) -> Answer<bool> {
+        self.engine.register(user, device, at).await
+    }
+
+    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Answer<bool> {
+        self.engine.unregister(user, at).await
+    }
+
+    async fn lookup(&self, users: &[UserKey]) -> Answer<Vec<ConnectionRef>> {
+        self.engine.lookup(users).await
+    }
+
+    async fn online(&self, users: &[UserKey]) -> Answer<Vec<bool>> {
+        let online = self.engine.online(users).await;
+        let ends = self.ends.lock().take();
+        if let Some((user, at)) = ends {
+            self.engine.unregister(&user, &at).await?;
+        }
+        online
+    }
+
+    async fn lease(&self, gateway: &str, held: Held) -> Answer<Lease> {
+        self.engine.lease(gateway, held).await
+    }
+
+    async fn lapsed(&self) -> Answer<Vec<String>> {
+        self.engine.lapsed().await
+    }
+
+    async fn drop_gateway(&self, gateway: &str) -> Answer<Vec<UserKey>> {
+        self.engine.drop_gateway(gateway).await
+    }
+
+    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Answer<Vec<UserKey>> {
+        self.engine.prune(gateway, kept, upto).await
+    }
+
+    async fn watch(&self, at: &ConnectionRef, users: &[UserKey]) -> Answer<bool> {
+        self.engine.watch(at, users).await
+    }
+
+    async fn watchers(&self, user: &UserKey) -> Answer<Vec<ConnectionRef>> {
+        self.engine.watchers(user).await
+    }
+
+    async fn show(&self, user: &UserKey, online: bool) -> Answer<Option<u64>> {
+        self.engine.show(user, online).await
+    }
+
+    async fn versions(&self, users: &[UserKey]) -> Answer<Vec<u64>> {
+        self.engine.versions(users).await
+    }
+}
+
+/// Goal: of two instances the later change has the greater version, and the last one is what is the case.
+#[tokio::test(start_paused = true)]
+async fn changes_by_two_instances_have_growing_versions_and_end_with_the_truth() {
+    let place = Place::new().await;
+    let late = Arc::new(Late { engine: place.presence.clone(), ends: Mutex::new(None) });
+    let mut other = place.beside(late.clone()).await;
+    let mut gateway = place.listen("gateway.g").await;
+    place.connect("eve", "g", 1).await;
+    watch(&place, 1, &["ann"]).await;
+    let mut changes = async |wanted: usize| {
+        let mut changes = Vec::new();
+        while changes.len() < wanted {
+            let publication = publication(&mut gateway).await;
+            let Some(What::Presence(now)) = publication.what else { panic!("{publication:?}") };
+            changes.push((now.status(), publication.presence_version));
+        }
+        changes
+    };
+
+    place.connect("ann", "g", 2).await;
+    let [(Status::Online, first)] = changes(1).await[..] else { panic!("not online") };
+    let gone = DisconnectRequest { tenant: "t".into(), user: "ann".into(), connection: 2, gateway: "g".into() };
+    other.disconnect(gone).await.expect("disconnected");
+    let [(Status::Offline, second)] = changes(1).await[..] else { panic!("not offline") };
+    assert!(0 < first && first < second);
+
+    // She comes, and goes at another instance while this one is about to show her.
+    let ann = crate::service::key_of("t", "ann").expect("a user");
+    *late.ends.lock() = Some((ann, ConnectionRef { gateway: "g".into(), connection: 3 }));
+    let (tenant, user, gateway) = ("t".into(), "ann".into(), "g".into());
+    let request = ConnectRequest { tenant, user, gateway, connection: 3, ..ConnectRequest::default() };
+    other.connect(request).await.expect("connected");
+    let [(Status::Online, third), (Status::Offline, fourth)] = changes(2).await[..] else { panic!("not the truth") };
+    assert!(second < third && third < fourth);
 }

@@ -187,7 +187,7 @@ async fn a_drain_that_is_taken_back_tells_nobody_more_and_lets_clients_in_again(
     gateway.start_drain();
     assert!(matches!(bob.event().await, Frame::Reconnect(_)));
     assert_eq!(bob.close().await, closed(4430, "draining"));
-    sleep(Duration::from_secs(10)).await;
+    posthorn_clock::sleep(Duration::from_secs(10)).await;
     assert_eq!(gateway.connections(), 0);
 }
 

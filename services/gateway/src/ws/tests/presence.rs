@@ -166,3 +166,23 @@ async fn a_request_to_watch_that_fails_leaves_the_former_one() {
     assert_eq!(presence(&mut ada).await, ("ben".to_owned(), 2));
     assert_eq!(last_watch(&script), ["ben"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_two_session_instances_the_older_news_of_a_user_is_dropped_whenever_it_comes() {
+    let (gateway, script) = gateway(GatewayConfig::default());
+    let mut ada = Peer::connected(&gateway, "ada").await;
+    watch(&mut ada, r#""ben","cyd""#).await;
+    let of = |publisher: &str, number: u64, user: &str, presence_version: u64| Publication {
+        publisher: publisher.into(),
+        presence_version,
+        ..news(number, user, presence_version)
+    };
+    // ben went at one of them after he had come at the other, whose news are late.
+    script.publish(of("one", 1, "ben", 12)).await;
+    script.publish(of("two", 1, "ben", 11)).await;
+    script.publish(of("two", 2, "cyd", 3)).await;
+    script.publish(of("two", 3, "ben", 13)).await;
+    for told in [("ben", 12), ("cyd", 3), ("ben", 13)] {
+        assert_eq!(presence(&mut ada).await, (told.0.to_owned(), told.1));
+    }
+}

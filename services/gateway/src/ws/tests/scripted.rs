@@ -151,7 +151,7 @@ impl Script {
                     self.watches.lock().push(r.users.clone());
                     let now = |user| PresenceNow { user, status: 1, last_seen_ms: 0 };
                     let now = if r.silent { Vec::new() } else { r.users.into_iter().map(now).collect() };
-                    Ok(WatchReply { now })
+                    Ok(WatchReply { now, ..WatchReply::default() })
                 })
                 .await
             }
