@@ -40,6 +40,11 @@ impl Authority {
         Ok(Self { issuer: Issuer::new(params, key), folder })
     }
 
+    /// For what goes with it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }

@@ -138,7 +138,7 @@ async fn an_unknown_authority_and_a_wrong_name_are_refused_and_said() -> Result<
     }
     // Without the file no program talks to it either, and it says why at once.
     for command in ["chat", "replay"] {
-        let log = authority.folder.path().join("log.txt");
+        let log = authority.folder().join("log.txt");
         std::fs::write(&log, "<ann> hello\n")?;
         let rest: Vec<&str> =
             if command == "chat" { vec!["--user", "ann"] } else { vec![log.to_str().context("a path")?] };
@@ -159,7 +159,7 @@ async fn an_unknown_authority_and_a_wrong_name_are_refused_and_said() -> Result<
 async fn chat_replay_and_backup_go_under_tls() -> Result<()> {
     let (mut server, authority, tasks) = (Server::start().await?, Authority::new("an authority")?, Tasks::new());
     let proxy = Proxy::start(&server, authority.acceptor("127.0.0.1")?, &tasks).await?;
-    let (ca, folder) = (authority.file(), authority.folder.path());
+    let (ca, folder) = (authority.file(), authority.folder());
     let run = |arguments: &[&str], key: &str| {
         let mut command = Command::new(Server::binary().unwrap_or_default());
         command.args(arguments).arg("--ca-file").arg(&ca).env("POSTHORN_ADMIN_KEY", key).kill_on_drop(true);

@@ -88,7 +88,9 @@ async fn round(gateway: &Gateway) -> bool {
     gateway.handle_on(|links, now| links.conclude(&answered, complete, now));
     let mut table = gateway.following.table.lock();
     if complete {
-        table.moves.only(&answered);
+        if table.moves.only(&answered) {
+            table.doubt_unheard();
+        }
     } else if asked {
         table.moves.want();
     }

@@ -34,7 +34,7 @@ struct Conversation {
     last: u64,
     /// It goes on up to here at least.
     end: u64,
-    /// The last entry by which somebody left.
+    /// The last entry by which somebody left, as far as this knows: what was before it began may have been one.
     departed: u64,
     members: BTreeMap<UserId, Share>,
     /// Perhaps members: what the owner said of them is older than that entry.
@@ -106,7 +106,7 @@ impl Conversation {
         Self {
             last,
             end: last,
-            departed: 0,
+            departed: last,
             members: BTreeMap::new(),
             unsure: BTreeSet::new(),
             doubted: true,
@@ -149,6 +149,11 @@ impl Followed {
 
     /// The owner said at `at` that the user is a member; the user knows, or is given, what is up to there.
     pub fn follow(&mut self, key: &ConversationKey, user: &UserId, at: u64) -> Result<Follows, Full> {
+        self.follow_beyond(key, user, at, at)
+    }
+
+    /// As [`Followed::follow`], of a conversation that was told here up to `told` before anybody followed it.
+    pub fn follow_beyond(&mut self, key: &ConversationKey, user: &UserId, at: u64, told: u64) -> Result<Follows, Full> {
         let room = self.shares < self.max_shares;
         if !room && !self.contains(key) {
             return Err(Full);
@@ -156,7 +161,7 @@ impl Followed {
         let begun = &mut self.begun;
         let unheard = &mut self.unheard;
         let conversation = self.conversations.entry(key.clone()).or_insert_with(|| {
-            let conversation = Conversation::new(at);
+            let conversation = Conversation::new(at.max(told));
             begun.push((key.clone(), Arc::clone(&conversation.wake)));
             *unheard += 1;
             conversation
@@ -352,6 +357,14 @@ impl Followed {
         conversation.doubted = true;
         if std::mem::replace(&mut conversation.heard, heard) != heard {
             if heard { self.unheard -= 1 } else { self.unheard += 1 }
+        }
+    }
+
+    /// An instance has ended that may have moved what the bus brings nothing of.
+    pub fn doubt_unheard(&mut self) {
+        for conversation in self.conversations.values_mut().filter(|one| !one.heard) {
+            conversation.doubted = true;
+            conversation.wake.notify_one();
         }
     }
 

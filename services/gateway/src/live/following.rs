@@ -18,7 +18,7 @@ use posthorn_rpc::TraceContext;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    Connection, Event,
+    Connection, Event, Order,
     followed::{Followed, Follows, Full, Work},
     subscriber::{Told, decode, entries_event, tell},
 };
@@ -110,7 +110,8 @@ impl Follower {
             }
         }
         self.gateway.metrics.followed.dec();
-        self.unsubscribe();
+        // Of the table it is gone, or somebody else's by now.
+        self.hear_no_more();
     }
 
     /// Where there is no room, or no bus, the instances are asked instead.
@@ -128,10 +129,15 @@ impl Follower {
     }
 
     fn unsubscribe(&mut self) {
-        if self.subscription.take().is_some() {
-            self.gateway.metrics.conversation_subjects.dec();
+        if self.hear_no_more() {
             self.gateway.following.table.lock().heard(&self.key, false);
         }
+    }
+
+    fn hear_no_more(&mut self) -> bool {
+        let heard = self.subscription.take().is_some();
+        self.gateway.metrics.conversation_subjects.dec_by(i64::from(heard));
+        heard
     }
 
     fn take(&mut self, delivery: Option<Delivery>) {
@@ -295,14 +301,17 @@ impl Gateway {
             return false;
         }
         let before = new.rows.first().map_or(0, |row| row.seq - 1);
-        // What was told here before, as of a smaller one, is not told again.
+        // What was told here before, as of a smaller one, is not told again; and who was a member before may have
+        // left by that.
         let told = self.told.lock().last(&key);
-        let at = if self.following.table.lock().contains(&key) { before } else { before.max(told) };
         for &id in connections {
             let Some(connection) = self.registry.get(id).filter(|one| one.identity.tenant == key.tenant) else {
                 continue;
             };
-            self.follow_one(&connection, &key, at, false);
+            if !self.follow_one(&connection, &key, before, told, false) && connection.is_following() {
+                // Nothing of it would come: another gateway may have room.
+                connection.outbox.order(Order::Leave(Code::Overloaded));
+            }
         }
         self.give(&key, &new.rows, new.confirmed_ms, trace);
         let last = new.rows.last().map_or(0, |row| row.seq);
@@ -315,11 +324,13 @@ impl Gateway {
     /// them. Errors: `overloaded`.
     pub(crate) fn follow(&self, connection: &Connection, follow: &[Follow]) -> Result<(), Failure> {
         let tenant = connection.identity.tenant.as_str();
+        let mut full = false;
         for Follow { conversation, end_seq } in follow {
             let Some(key) = key_of(tenant, conversation) else { continue };
-            if !self.follow_one(connection, &key, *end_seq, true) {
-                return Err(Failure::plain(Code::Overloaded).limit("edge.max_followed"));
-            }
+            full |= !self.follow_one(connection, &key, *end_seq, *end_seq, true);
+        }
+        if full {
+            return Err(Failure::plain(Code::Overloaded).limit("edge.max_followed"));
         }
         connection.follows();
         Ok(())
@@ -327,12 +338,12 @@ impl Gateway {
 
     /// `knows`: the client knows what is up to `at`, and may have missed what others were given since. False
     /// where there is no room.
-    fn follow_one(&self, connection: &Connection, key: &ConversationKey, at: u64, knows: bool) -> bool {
+    fn follow_one(&self, connection: &Connection, key: &ConversationKey, at: u64, told: u64, knows: bool) -> bool {
         let user = &connection.identity.user;
         let (follows, new) = {
             let mut table = self.following.table.lock();
             let new = !table.follows(key, user);
-            let follows = table.follow(key, user, at);
+            let follows = table.follow_beyond(key, user, at, told);
             if self.registry.get(connection.id).is_none() {
                 // It ended meanwhile.
                 self.forget_follower(&mut table, connection);

@@ -301,6 +301,7 @@ impl Links {
         // The bus should bring something of it soon.
         publisher.beat.get_or_insert(USUAL_BEAT);
         let before = [publisher.own.last, publisher.all.last];
+        let sent = [&reply.own, &reply.all].map(|missed| missed.as_ref().map_or(0, |missed| missed.last));
         for (subject, missed) in [(Subject::Own, reply.own), (Subject::All, reply.all)] {
             let Missed { last, publications } = missed.unwrap_or_default();
             let loses = publisher.loses(subject);
@@ -329,12 +330,17 @@ impl Links {
         publisher.advance(&self.own, &mut step);
         // Where one of them came further, the other may have waited for it.
         let further = before != [publisher.own.last, publisher.all.last];
+        // What the other subject says goes before may not have been sent yet: it will be, or time tells.
+        let unsent = sent[0] < publisher.own.end || sent[1] < publisher.all.end;
         let mut more = false;
         for subject in BOTH {
-            if !publisher.link(subject).behind() {
-                publisher.link(subject).doubted = None;
+            let link = publisher.link(subject);
+            if !link.behind() {
+                link.doubted = None;
             } else if further {
                 more = true;
+            } else if unsent {
+                link.doubted.get_or_insert(now);
             } else {
                 publisher.give_up(subject, &mut step);
             }

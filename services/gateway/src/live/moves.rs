@@ -33,8 +33,10 @@ impl Moves {
         self.told.insert(publisher, number);
     }
 
-    /// Every instance there is has answered.
-    pub fn only(&mut self, publishers: &[String]) {
+    /// Every instance there is has answered. True if one of before is not there any more.
+    pub fn only(&mut self, publishers: &[String]) -> bool {
+        let before = self.told.len();
         self.told.retain(|publisher, _| publishers.contains(publisher));
+        self.told.len() < before
     }
 }

@@ -149,16 +149,21 @@ impl Outbox {
         state.wake();
     }
 
-    /// Something may be missing before what comes from here on: no event goes out before [`Outbox::lose_all`], so
-    /// that nobody sees a hole that was not told of.
+    /// Something may be missing before what comes from here on: no event goes out before [`Outbox::lose_doubted`],
+    /// so that nobody sees a hole that was not told of.
     pub fn doubt(&self) {
         self.state.lock().doubted = true;
+    }
+
+    /// What was in doubt is lost; what comes from here on is whole.
+    pub fn lose_doubted(&self, code: Code) {
+        self.state.lock().doubted = false;
+        self.lose_all(code);
     }
 
     /// Events of unknown conversations were lost on the way here.
     pub fn lose_all(&self, code: Code) {
         let mut state = self.state.lock();
-        state.doubted = false;
         if !state.ended {
             state.lost = Some((code, Named::All));
             state.wake();
@@ -319,6 +324,8 @@ mod tests {
         assert_eq!(outbox.push_event(&entries("a", 1)), Pushed::Doubted);
         assert_eq!(taken(&outbox), (None, 1), "what came before is whole");
         outbox.lose_all(Code::Overloaded);
+        assert_eq!(outbox.push_event(&entries("a", 1)), Pushed::Doubted, "another loss does not end it");
+        outbox.lose_doubted(Code::Overloaded);
         assert_eq!(outbox.push_event(&entries("a", 1)), Pushed::Queued);
         let all = Lost { code: Code::Overloaded, conversations: Vec::new() };
         assert_eq!(taken(&outbox), (Some(all), 1));

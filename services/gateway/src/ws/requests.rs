@@ -111,8 +111,12 @@ async fn members_changed(gateway: &Gateway, caller: &Caller, request: Request) -
 
 async fn sync_page(gateway: &Gateway, connection: &Connection, sync: Sync) -> Result<Frame, Failure> {
     let limit = page_limit(sync.limit, gateway.config().max_page_entries);
+    // The first page alone names what to follow; who goes on with one of before, on a new connection, follows later.
+    let first = sync.page.is_empty();
     let asked = SyncRequest { caller: Some(connection.caller()), cursor: sync.cursor, limit, page: sync.page };
     let reply = gateway.sync(asked).await?;
-    gateway.follow(connection, &reply.follow)?;
+    if first {
+        gateway.follow(connection, &reply.follow)?;
+    }
     reply.page.map(Frame::Sync).ok_or_else(|| Failure::plain(Code::Internal))
 }

@@ -217,3 +217,35 @@ fn there_is_a_bound() {
     bench.0.gone(&UserKey { tenant: key().tenant, user: user("ann") });
     assert_eq!(bench.follow("ben", 5), Ok(Follows::All));
 }
+
+#[test]
+fn a_word_that_is_older_than_what_this_began_with_does_not_make_a_member() {
+    let mut bench = Bench::new(41, &["ann"]);
+    assert_eq!(bench.follow("ben", 39), Ok(Follows::Unsure), "who may have left at 40");
+    assert_eq!(bench.rows(&said(42..=42)), to("ann", &[42]));
+    assert_eq!(bench.work(), Work::Who(user("ben")));
+    assert!(!bench.0.who(&key(), &user("ben"), None));
+    assert_eq!(bench.rows(&said(43..=43)), to("ann", &[43]));
+
+    let mut bench = Bench::new(0, &[]);
+    let again = bench.0.follow_beyond(&key(), &user("ben"), 49, 52);
+    assert_eq!(again, Ok(Follows::Unsure), "told here up to 52 before, when they may have left");
+    assert_eq!(bench.rows(&said(50..=53)), []);
+    assert!(bench.0.who(&key(), &user("ben"), Some(53)), "and may have missed something");
+    assert_eq!(bench.rows(&said(54..=54)), to("ben", &[54]));
+}
+
+#[test]
+fn when_an_instance_has_ended_what_the_bus_brings_nothing_of_is_asked_for() {
+    let mut bench = Bench::new(4, &["ann"]);
+    bench.0.moves.tell("one".to_owned(), 7);
+    assert!(!bench.0.moves.only(&["one".to_owned(), "two".to_owned()]));
+    assert!(bench.0.moves.only(&["two".to_owned()]));
+    bench.0.doubt_unheard();
+    assert_eq!(bench.work(), Work::Nothing, "it is heard");
+    bench.0.heard(&key(), false);
+    bench.0.ends_for_sure(&key(), 4);
+    assert_eq!(bench.work(), Work::Nothing);
+    bench.0.doubt_unheard();
+    assert_eq!(bench.work(), Work::End);
+}

@@ -305,3 +305,20 @@ fn what_waits_for_another_subject_is_asked_for_and_given_up_where_nobody_has_it(
     let new = Publication { after_all: 9, ..publication("r2", 1) };
     assert_eq!(seen(bench.links.take(Own, new, bench.now)), fine(&[1]));
 }
+
+#[test]
+fn what_is_not_sent_yet_is_waited_for_and_not_told_as_lost() {
+    let mut bench = Bench::with_two();
+    let own = Publication { after_all: 1, ..publication("r1", 1) };
+    assert_eq!(seen(bench.links.take(Own, own.clone(), bench.now)), fine(&[]));
+    // It has given the number, and not sent it.
+    let own = Some(Missed { last: 1, publications: vec![own.encode_to_vec().into()] });
+    let behind = MissedReply { own, ..reply("r1", &[], 0) };
+    let (step, more) = bench.links.answer(behind, bench.now);
+    assert_eq!((seen(step), more), (fine(&[]), false));
+    assert_eq!(seen(bench.links.take(All, to_all(1, &[]), bench.now)), fine(&[1, 1]));
+    bench.beat(All, "r1", 1);
+    bench.beat(Own, "r1", 1);
+    bench.later(DOUBT.as_millis().try_into().expect("few"));
+    assert_eq!(bench.tick(), fine(&[]));
+}
