@@ -29,6 +29,26 @@ pub(crate) struct RouteLabel {
     pub route: Word,
 }
 
+/// Of large conversations, which are followed.
+pub(crate) struct LargeMetrics {
+    pub followed: Gauge,
+    pub subjects: Gauge,
+    pub entries_read: Counter,
+}
+
+impl LargeMetrics {
+    fn new(m: &Metrics) -> Self {
+        let followed = "Large conversations that somebody here follows";
+        let subjects = "Those of them that are heard on their subjects; bound: edge.max_conversation_subjects";
+        let read = "Entries of large conversations read from the log, the bus not having brought them";
+        Self {
+            followed: m.register("edge_followed_conversations", followed, gauge()),
+            subjects: m.register("edge_conversation_subjects", subjects, gauge()),
+            entries_read: m.register("edge_entries_read", read, Counter::default()),
+        }
+    }
+}
+
 /// The edge's metrics; cheap to clone handles inside.
 pub(crate) struct EdgeMetrics {
     pub connections: Gauge,
@@ -43,9 +63,7 @@ pub(crate) struct EdgeMetrics {
     pub slow_consumers: Counter,
     pub resyncs: Family<ResultLabel, Counter>,
     pub repeated: Counter,
-    pub followed: Gauge,
-    pub conversation_subjects: Gauge,
-    pub entries_read: Counter,
+    pub large: LargeMetrics,
     pub draining: Gauge,
     pub drain_remaining: Gauge,
     pub requests: Family<RequestLabel, Counter>,
@@ -90,21 +108,7 @@ impl EdgeMetrics {
                 "Published entries that were told before",
                 Counter::default(),
             ),
-            followed: m.register(
-                "edge_followed_conversations",
-                "Large conversations that somebody here follows",
-                gauge(),
-            ),
-            conversation_subjects: m.register(
-                "edge_conversation_subjects",
-                "Those of them that are heard on their subjects; bound: edge.max_conversation_subjects",
-                gauge(),
-            ),
-            entries_read: m.register(
-                "edge_entries_read",
-                "Entries of large conversations read from the log, the bus not having brought them",
-                Counter::default(),
-            ),
+            large: LargeMetrics::new(m),
             resyncs: m.register("edge_resyncs", "Resync frames by cause", counter_family()),
             draining: m.register("edge_draining", "1 while no new connections are taken and those here leave", gauge()),
             drain_remaining: m.register("edge_drain_remaining", "Connections that a drain still waits for", gauge()),
@@ -118,11 +122,7 @@ impl EdgeMetrics {
                 "Routing instances of which the bus brings nothing, not even heartbeats",
                 gauge(),
             ),
-            replayed: m.register(
-                "edge_publications_replayed",
-                "Publications that were asked for, the bus not having brought them",
-                Counter::default(),
-            ),
+            replayed: m.register("edge_publications_replayed", "Publications that were asked for", Counter::default()),
             asked: m.register(
                 "edge_questions",
                 "Questions to routing instances for what the bus did not bring, by result: ok or unanswered",

@@ -114,11 +114,7 @@ impl RoutingMetrics {
                 "Publications given to the bus on a conversation's own subject, each for all gateways",
                 Counter::default(),
             ),
-            publish_seconds: m.register(
-                "broker_publish_duration_seconds",
-                "Lookup and publication of a batch",
-                histogram(),
-            ),
+            publish_seconds: m.register("broker_publish_duration_seconds", "Lookup and publication", histogram()),
             overloaded: m.register("routing_overloaded", "Sends refused for a full queue", Counter::default()),
             evicted: m.register(
                 "routing_evicted",

@@ -92,7 +92,7 @@ enum Settled {
 
 impl Follower {
     async fn run(mut self) {
-        self.gateway.metrics.followed.inc();
+        self.gateway.metrics.large.followed.inc();
         loop {
             if self.subscription.is_none() {
                 self.subscribe().await;
@@ -109,7 +109,7 @@ impl Follower {
                 () = sleep(Duration::from_millis(RETRY_MS)), if again => {}
             }
         }
-        self.gateway.metrics.followed.dec();
+        self.gateway.metrics.large.followed.dec();
         // Of the table it is gone, or somebody else's by now.
         self.hear_no_more();
     }
@@ -121,7 +121,7 @@ impl Follower {
         match self.gateway.deps.bus.subscribe(&subject).await {
             Ok(subscription) => {
                 self.subscription = Some((subscription, permit));
-                self.gateway.metrics.conversation_subjects.inc();
+                self.gateway.metrics.large.subjects.inc();
                 self.gateway.following.table.lock().heard(&self.key, true);
             }
             Err(error) => tracing::debug!(subject, %error, "cannot subscribe"),
@@ -136,7 +136,7 @@ impl Follower {
 
     fn hear_no_more(&mut self) -> bool {
         let heard = self.subscription.take().is_some();
-        self.gateway.metrics.conversation_subjects.dec_by(i64::from(heard));
+        self.gateway.metrics.large.subjects.dec_by(i64::from(heard));
         heard
     }
 
@@ -228,7 +228,7 @@ impl Follower {
         };
         if rows.first().is_some_and(|row| row.seq == from) {
             self.fruitless = 0;
-            self.gateway.metrics.entries_read.inc_by(rows.len() as u64);
+            self.gateway.metrics.large.entries_read.inc_by(rows.len() as u64);
             self.gateway.give(&self.key, &rows, 0, None);
             return Ok(());
         }
