@@ -19,7 +19,14 @@ const LAST: u16 = 31_999;
 #[derive(Debug)]
 pub struct Port {
     number: u16,
-    _held: File,
+    held: File,
+}
+
+/// Not left to the closing of the file: a process that was just forked holds it too, until it runs its program.
+impl Drop for Port {
+    fn drop(&mut self) {
+        let _ = self.held.unlock();
+    }
 }
 
 impl Port {
@@ -62,7 +69,7 @@ impl Port {
         let path = folder.join(number.to_string());
         let file = File::options().create(true).truncate(false).write(true).open(&path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { number, _held: file })),
+            Ok(()) => Ok(Some(Self { number, held: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error).context("cannot lock a port"),
         }

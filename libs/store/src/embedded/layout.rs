@@ -26,7 +26,7 @@ pub(crate) const RESTORING_FILE: &str = "RESTORING";
 
 /// Held while this process uses the directory.
 pub(crate) struct DirLock {
-    _file: File,
+    file: File,
 }
 
 pub(crate) fn io(path: &Path, doing: &str, error: &std::io::Error) -> StoreError {
@@ -49,7 +49,14 @@ pub(crate) fn lock(dir: &Path) -> Result<DirLock> {
     if let Err(error) = written {
         tracing::warn!(%error, "the lock file does not name this process");
     }
-    Ok(DirLock { _file: file })
+    Ok(DirLock { file })
+}
+
+/// Not left to the closing of the file: a process that was just forked holds it too, until it runs its program.
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 fn process(pid: &str) -> String {

@@ -192,7 +192,14 @@ fn file(dir: &Path) -> PathBuf {
 
 /// Held by one command at a time; given back with the end of its process.
 pub struct Turn {
-    _held: File,
+    held: File,
+}
+
+/// Not left to the closing of the file: a process that was just forked holds it too, until it runs its program.
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let _ = self.held.unlock();
+    }
 }
 
 impl Turn {
@@ -202,12 +209,12 @@ impl Turn {
         let open = File::options().create(true).truncate(false).write(true).open(&path);
         let file = open.with_context(|| format!("cannot open {}", path.display()))?;
         match file.try_lock() {
-            Ok(()) => return Ok(Self { _held: file }),
+            Ok(()) => return Ok(Self { held: file }),
             Err(TryLockError::WouldBlock) => eprintln!("waiting for another command on this cluster to end"),
             Err(TryLockError::Error(error)) => return Err(error).context("cannot lock the cluster"),
         }
         file.lock().context("cannot lock the cluster")?;
-        Ok(Self { _held: file })
+        Ok(Self { held: file })
     }
 }
 
