@@ -63,7 +63,7 @@ pub async fn imported(file: &[u8], target: &dyn Target) -> Result<()> {
     let (tx, pieces) = mpsc::channel(transfer::PIECES_WAITING);
     let send = async move {
         let mut reader = Reader::begin(Cursor::new(file))?;
-        while let Some(piece) = reader.next()? {
+        while let Some(piece) = reader.piece()? {
             // Whoever takes no more says why.
             let _ = tx.send(Ok(piece)).await;
         }
@@ -267,7 +267,7 @@ async fn fill_small(store: &Driver, epoch: u64) {
 pub fn pieces(file: &[u8]) -> Vec<Piece> {
     let mut reader = Reader::begin(Cursor::new(file)).expect("an export");
     let mut pieces = Vec::new();
-    while let Some(piece) = reader.next().expect("goes on") {
+    while let Some(piece) = reader.piece().expect("goes on") {
         pieces.push(piece);
     }
     pieces

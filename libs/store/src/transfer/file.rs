@@ -141,7 +141,7 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// The file is cut off, bent, or goes on after its end.
-    pub fn next(&mut self) -> Result<Option<Piece>> {
+    pub fn piece(&mut self) -> Result<Option<Piece>> {
         if self.whole.is_some() {
             return Ok(None);
         }
@@ -210,7 +210,7 @@ impl<R: Read> Reader<R> {
 /// As [`Reader::next`].
 pub fn check(input: impl Read) -> Result<(Header, Written)> {
     let mut reader = Reader::begin(input)?;
-    while reader.next()?.is_some() {}
+    while reader.piece()?.is_some() {}
     let written = reader.whole.clone().ok_or_else(|| reader.damaged())?;
     Ok((reader.header, written))
 }

@@ -64,7 +64,7 @@ async fn fill(target: &dyn Target, path: &PathBuf, written: &Written) -> Result<
     let (tx, pieces) = mpsc::channel(PIECES_WAITING);
     let reading = tokio::task::spawn_blocking(move || {
         let (mut progress, mut counts) = (Progress::new("written"), Counts::default());
-        while let Some(piece) = reader.next().transpose() {
+        while let Some(piece) = reader.piece().transpose() {
             if let Ok(piece) = &piece {
                 counts.add(piece);
                 progress.at(counts);

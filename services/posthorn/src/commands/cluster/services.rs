@@ -17,6 +17,9 @@ const STOP_BUDGET_MS: u64 = 20_000;
 const DRAIN_CAP_MS: u64 = 5_000;
 /// Longer than the balancer takes to notice that a gateway is not ready any more.
 const DRAIN_PROPAGATION_MS: u64 = 500;
+/// JetStream takes a stream only where as much as it may grow to is free: on this machine that is little.
+const MAX_FEED_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+const MAX_DEAD_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Where its configuration is written.
 fn file(dir: &Path, member: &Member) -> PathBuf {
@@ -82,7 +85,10 @@ fn configuration(dir: &Path, state: &State, member: &Member) -> Value {
         },
         "engines": { "store": "cql", "bus": "nats", "presence": "redis" },
         "store": { "data_dir": dir.display().to_string() },
-        "nats": { "servers": state.nats() },
+        "nats": {
+            "servers": state.nats(),
+            "feed": { "max_bytes": MAX_FEED_BYTES, "max_dead_bytes": MAX_DEAD_BYTES },
+        },
         "redis": { "addresses": state.redis() },
         "cql": { "nodes": state.cassandra(), "keyspace": "posthorn", "replication": 1 },
         "edge": { "drain_propagation_ms": DRAIN_PROPAGATION_MS, "drain_cap_ms": DRAIN_CAP_MS },
