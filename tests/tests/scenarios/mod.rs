@@ -47,7 +47,7 @@ const DIRECT_MEMBERS: usize = 3;
 pub(crate) async fn start(topology: Topology) -> Result<Cluster> {
     let options = ClusterOptions::new(topology).with(|config| {
         config.session.presence_grace_ms = 300;
-        config.push.delay_ms = 300;
+        config.push.delay_ms = 2_000;
         config.routing.direct_members = DIRECT_MEMBERS;
     });
     Cluster::start_with(options).await
@@ -61,7 +61,7 @@ async fn over_real_engines_on_a_cluster() -> Result<()> {
         return Ok(());
     }
     let members = format!("routing.direct_members={DIRECT_MEMBERS}");
-    let set = ["session.presence_grace_ms=300", "push.delay_ms=300", &members];
+    let set = ["session.presence_grace_ms=300", "push.delay_ms=2000", &members];
     let arguments: Vec<&str> = set.into_iter().flat_map(|value| ["--set", value]).collect();
     let cluster = Cluster::apart(&arguments).await?;
     talk::told(&cluster).await?;
