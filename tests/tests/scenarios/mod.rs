@@ -1,6 +1,8 @@
 //! Every message path, in each topology: the same scenarios, told to a node whose services talk over
 //! local links, to one where they talk over loopback gRPC, and to two processes of each service on real engines.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use posthorn_testkit::{Cluster, ClusterOptions, Topology};
 
@@ -42,12 +44,14 @@ use in_each_topology;
 
 /// Members of the largest conversation that is served one by one; [`large`] has more.
 const DIRECT_MEMBERS: usize = 3;
+/// Within it people say that they have a message, also on a busy machine.
+const PUSH_DELAY: Duration = Duration::from_secs(2);
 
 /// The defaults, but for the times that a test would have to sit out, and the members of a large conversation.
 pub(crate) async fn start(topology: Topology) -> Result<Cluster> {
     let options = ClusterOptions::new(topology).with(|config| {
         config.session.presence_grace_ms = 300;
-        config.push.delay_ms = 2_000;
+        config.push.delay_ms = u64::try_from(PUSH_DELAY.as_millis()).unwrap_or(u64::MAX);
         config.routing.direct_members = DIRECT_MEMBERS;
     });
     Cluster::start_with(options).await
@@ -61,7 +65,8 @@ async fn over_real_engines_on_a_cluster() -> Result<()> {
         return Ok(());
     }
     let members = format!("routing.direct_members={DIRECT_MEMBERS}");
-    let set = ["session.presence_grace_ms=300", "push.delay_ms=2000", &members];
+    let delay = format!("push.delay_ms={}", PUSH_DELAY.as_millis());
+    let set = ["session.presence_grace_ms=300", &delay, &members];
     let arguments: Vec<&str> = set.into_iter().flat_map(|value| ["--set", value]).collect();
     let cluster = Cluster::apart(&arguments).await?;
     talk::told(&cluster).await?;

@@ -7,7 +7,7 @@ use posthorn_client::Format;
 use posthorn_clock::{sleep, timeout};
 use posthorn_testkit::Cluster;
 
-use super::in_each_topology;
+use super::{PUSH_DELAY, in_each_topology};
 use crate::raw::{Raw, ask};
 
 in_each_topology!(only_who_did_not_get_it_is_notified);
@@ -24,11 +24,20 @@ async fn only_who_did_not_get_it_is_notified(cluster: &Cluster) -> Result<()> {
     let group = ask!(ann, CreateConversation { members: members.into() } => ConversationCreated).conversation;
     ask!(muted, SetRegisters { conversation: group.clone(), muted: Some(true) } => RegistersSet);
     drop(muted);
-    let at = (cluster.sum(decided).await?, cluster.sum(notified).await?);
+    let counted = async || anyhow::Ok((cluster.sum(decided).await?, cluster.sum(notified).await?));
+    // What other scenarios left for it is done once nothing is for longer than the delay.
+    let mut at = counted().await?;
+    loop {
+        sleep(PUSH_DELAY + Duration::from_millis(500)).await;
+        let now = counted().await?;
+        if now == at {
+            break;
+        }
+        at = now;
+    }
     for round in 1..=2 {
         let seq = ann.say(&group, "who is there?").await?.seq;
         ask!(got, Mark { conversation: group.clone(), delivered: seq } => Marked);
-        let counted = async || anyhow::Ok((cluster.sum(decided).await?, cluster.sum(notified).await?));
         let all = timeout(Duration::from_secs(20), async {
             loop {
                 let (decided, notified) = counted().await?;
