@@ -103,7 +103,7 @@ impl Presence for RedisPresence {
         let commands = cells.iter().map(|&cell| self.age(cell)).chain(users.iter().map(|user| self.registered(user)));
         let mut ages = self.link.batch("lookup", commands.collect()).await?;
         let found = ages.split_off(cells.len());
-        self.settled(cells.into_iter().zip(ages)).await?;
+        self.settled(ages).await?;
         self.alive(connections(found)?.into_iter().flatten().collect()).await
     }
 

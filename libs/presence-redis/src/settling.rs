@@ -12,20 +12,17 @@ impl RedisPresence {
         (cell, cmd("PTTL").arg(self.keys.since(cell)).to_owned())
     }
 
-    /// An error while one of the cells, with the answers to [`Self::age`], is not filled yet.
-    pub(crate) async fn settled(&self, cells: impl Iterator<Item = (Place, Value)>) -> Result<()> {
+    /// An error while one of the cells, whose answers to [`Self::age`] these are, is not filled yet.
+    pub(crate) async fn settled(&self, ages: Vec<Value>) -> Result<()> {
         let (keep_ms, settle_ms) = (self.config.keep_ms, self.config.settle_ms);
-        let (mut emptied, mut young) = (Vec::new(), false);
-        for (cell, left) in cells {
-            match u64::try_from(number(&left)) {
-                Ok(left) => young |= left + settle_ms > keep_ms,
-                Err(_) => emptied.push(cell),
-            }
+        let left = |age: &Value| u64::try_from(number(age)).ok();
+        let emptied = ages.iter().any(|age| left(age).is_none());
+        let young = ages.iter().filter_map(left).any(|left| left + settle_ms > keep_ms) || emptied && settle_ms > 0;
+        if emptied {
+            // Where one is empty the others are likely to be, and they fill at the same time.
+            let mark = |cell| cmd("SET").arg(self.keys.since(cell)).arg(1).arg("PX").arg(keep_ms).arg("NX").to_owned();
+            self.link.batch("settle", Place::cells().map(|cell| (cell, mark(cell))).collect()).await?;
         }
-        young |= settle_ms > 0 && !emptied.is_empty();
-        let mark =
-            |cell| (cell, cmd("SET").arg(self.keys.since(cell)).arg(1).arg("PX").arg(keep_ms).arg("NX").to_owned());
-        self.link.batch("settle", emptied.into_iter().map(mark).collect()).await?;
         if young {
             let why = "it was emptied, and gateways register again (redis.settle_ms)";
             return Err(PresenceError::Unavailable(why.to_owned()));

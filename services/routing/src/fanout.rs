@@ -76,12 +76,7 @@ impl Fanout {
         if !self.is_large(users.len()) {
             return self.publish(tenant, users, except, what).await;
         }
-        let mut publication = publication(tenant, what);
-        if let Some(origin) = except {
-            publication.except_gateway.clone_from(&origin.gateway);
-            publication.except_connection = origin.connection;
-        }
-        self.large.publish(key, publication).await;
+        self.large.publish(key, without(except, publication(tenant, what))).await;
     }
 
     /// To every connection of these users, in the trace of the present request. Publications of one
@@ -97,9 +92,9 @@ impl Fanout {
         let started = Instant::now();
         let Some(found) = self.lookup(&publication.tenant, users).await else {
             // Where the recipients are is not known: every gateway gets it, and finds its own among them.
-            // Whoever asked gets it too, its connection being one of them.
             self.metrics.broadcasts.inc();
-            return self.links.publish(ALL_GATEWAYS, Publication { users: users.to_vec(), ..publication }).await;
+            let publication = Publication { users: users.to_vec(), ..without(except, publication) };
+            return self.links.publish(ALL_GATEWAYS, publication).await;
         };
         for GatewayConnections { gateway, mut connections } in found {
             if let Some(origin) = except.filter(|origin| origin.gateway == gateway) {
@@ -130,6 +125,16 @@ impl Fanout {
 }
 
 /// To nobody yet, in the trace of the present request.
+/// The gateway is to leave out the connection that it came from.
+fn without(except: Option<&Origin>, publication: Publication) -> Publication {
+    match except {
+        Some(Origin { gateway, connection }) => {
+            Publication { except_gateway: gateway.clone(), except_connection: *connection, ..publication }
+        }
+        None => publication,
+    }
+}
+
 fn publication(tenant: &str, what: What) -> Publication {
     let traceparent = current().map(|context| context.trace.to_string()).unwrap_or_default();
     Publication { tenant: tenant.to_owned(), traceparent, what: Some(what), ..Publication::default() }

@@ -2717,7 +2717,7 @@ pub struct Publication {
     /// More entries of this conversation come on its own subject: whoever is named follows that from here on.
     #[prost(bool, tag = "7")]
     pub large: bool,
-    /// On a conversation's subject: the connection that it came from need not hear of it.
+    /// On a conversation's subject and on `gateways`: the connection that it came from need not hear of it.
     #[prost(string, tag = "8")]
     pub except_gateway: ::prost::alloc::string::String,
     #[prost(uint64, tag = "9")]

@@ -183,6 +183,8 @@ pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
     let Publication { tenant, mut connections, users, what, traceparent, large, presence_version, .. } = publication;
     if !users.is_empty() {
         connections = gateway.registry.of_users(&tenant, &users);
+        let (there, origin) = (publication.except_gateway, publication.except_connection);
+        connections.retain(|&id| id != origin || there != gateway.incarnation);
     }
     let trace = TraceContext::parse(&traceparent).map(|trace| trace.child(gateway.clock()));
     let mut told = Told { trace, ..Told::default() };
