@@ -207,7 +207,7 @@ impl<R: Read> Reader<R> {
 /// Reads a file to its end: what it says of itself, once it was found to be whole.
 ///
 /// # Errors
-/// As [`Reader::next`].
+/// As [`Reader::piece`].
 pub fn check(input: impl Read) -> Result<(Header, Written)> {
     let mut reader = Reader::begin(input)?;
     while reader.piece()?.is_some() {}
