@@ -13,7 +13,10 @@ use posthorn_engines::{Mode, detached::Detached, mode};
 use posthorn_testkit::{Deployment, Person, Server};
 use tokio::process::Command;
 
-use crate::raw::{Raw, text_of};
+use crate::{
+    raw::{Raw, text_of},
+    traces::{SPAN_ID, TRACE_ID},
+};
 
 const WAIT: Duration = Duration::from_secs(120);
 const SERVICES: [&str; 5] = ["gateway", "session", "routing", "storage", "push"];
@@ -121,7 +124,6 @@ async fn faults_and_the_end(cluster: &mut Deployment) -> Result<()> {
 /// From the sender's frame to the recipient's, through processes that share no memory: gateway, routing, storage,
 /// over NATS, the other gateway.
 async fn one_trace(cluster: &Deployment) -> Result<()> {
-    const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
     let backend = Backend::new(&cluster.running.http, &cluster.running.admin_key, WAIT)?;
     let mut people = Vec::new();
     for user in ["ann", "ben"] {
@@ -130,7 +132,7 @@ async fn one_trace(cluster: &Deployment) -> Result<()> {
         people.push(Raw::connect(&cluster.running.ws, Format::Json, connect).await?);
     }
     let send = Some(Request::Send(Send { to: "ben".into(), ..text_of("follow me") }));
-    let traceparent = format!("00-{TRACE_ID}-00f067aa0ba902b7-01");
+    let traceparent = format!("00-{TRACE_ID}-{SPAN_ID}-01");
     people[0].send(&ClientFrame { id: 90, traceparent, request: send }).await?;
     let Frame::Sent(sent) = people[0].reply(90).await? else { bail!("not sent") };
     people[1].entries_to(&sent.conversation, sent.seq).await?;

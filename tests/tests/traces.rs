@@ -14,8 +14,8 @@ use tracing_subscriber::{Layer, layer::Context, prelude::*, registry::LookupSpan
 
 use crate::raw::{Raw, text_of};
 
-const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const SPAN_ID: &str = "00f067aa0ba902b7";
+pub const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+pub const SPAN_ID: &str = "00f067aa0ba902b7";
 
 /// What the node logged: spans by name with their fields, and what was said inside of them.
 #[derive(Clone, Default)]

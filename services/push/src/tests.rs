@@ -7,7 +7,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use posthorn_bus::{Bus, memory::MemoryBus};
 use posthorn_clock::{Clock, sleep};
-use posthorn_core::{Chain, ConversationId, ConversationKey, Envelope, Kind, MessageId, TenantId, UserId, UserKey};
+use posthorn_core::{
+    Chain, ConversationId, ConversationKey, Envelope, Kind, MessageId, TenantId, UserId, UserKey, conversation,
+};
 use posthorn_errors::Code;
 use posthorn_feed::{
     consumer::{Handler, Run},
@@ -92,25 +94,8 @@ fn instance() -> InstanceId {
 fn envelope(kind: Kind, author: &str, seq: u64, time_ms: u64) -> Bytes {
     let mut id = [0; 16];
     id[8..].copy_from_slice(&seq.to_be_bytes());
-    encode_envelope(&Envelope {
-        kind,
-        author: UserId::new(author).expect("an id"),
-        device: None,
-        message_id: MessageId::from_slice(&id).expect("an id"),
-        time_ms,
-        after_seq: 0,
-        ordinal: seq,
-        author_ordinal: 0,
-        reply_to: 0,
-        thread: 0,
-        target: 0,
-        mentions: Vec::new(),
-        media: Vec::new(),
-        expires_ms: 0,
-        content_type: String::new(),
-        encrypted: false,
-        body_hash: None,
-    })
+    let (author, id) = (UserId::new(author).expect("an id"), MessageId::from_slice(&id).expect("an id"));
+    encode_envelope(&Envelope { time_ms, ordinal: seq, ..conversation::envelope(kind, author, id) })
 }
 
 impl Place {

@@ -63,8 +63,11 @@ impl Fanout {
             return self.publish(tenant, audience, None, What::Entries(new)).await;
         }
         let seq = new.rows.last().map_or(0, |row| row.seq);
-        self.direct(newcomers, None, Publication { large: true, ..publication(tenant, What::Entries(new.clone())) })
-            .await;
+        // Most of the time nobody comes, and nothing is copied.
+        if !newcomers.is_empty() {
+            let named = Publication { large: true, ..publication(tenant, What::Entries(new.clone())) };
+            self.direct(newcomers, None, named).await;
+        }
         let started = Instant::now();
         self.large.entries(key, seq, publication(tenant, What::Entries(new))).await;
         self.metrics.publish_seconds.observe(started.elapsed().as_secs_f64());
@@ -124,7 +127,6 @@ impl Fanout {
     }
 }
 
-/// To nobody yet, in the trace of the present request.
 /// The gateway is to leave out the connection that it came from.
 fn without(except: Option<&Origin>, publication: Publication) -> Publication {
     match except {
@@ -135,6 +137,7 @@ fn without(except: Option<&Origin>, publication: Publication) -> Publication {
     }
 }
 
+/// To nobody yet, in the trace of the present request.
 fn publication(tenant: &str, what: What) -> Publication {
     let traceparent = current().map(|context| context.trace.to_string()).unwrap_or_default();
     Publication { tenant: tenant.to_owned(), traceparent, what: Some(what), ..Publication::default() }

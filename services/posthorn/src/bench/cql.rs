@@ -12,6 +12,8 @@ use posthorn_store_cql::{
 };
 use serde::Serialize;
 
+use super::{RELEASE, told};
+
 /// Below it an append is too dear; the aim is higher.
 const MIN_RATIO: f64 = 0.6;
 const AIM_RATIO: f64 = 0.8;
@@ -71,11 +73,9 @@ pub async fn run(args: CqlArgs) -> Result<ExitCode> {
         aim_ratio: AIM_RATIO,
         max_conditional_per_message: MAX_CONDITIONAL_PER_MESSAGE,
         met,
-        release: !cfg!(debug_assertions),
+        release: RELEASE,
     };
-    let text = if args.json { serde_json::to_string(&benched)? + "\n" } else { table(&benched) };
-    crate::commands::print(&text)?;
-    Ok(ExitCode::SUCCESS)
+    told(&benched, args.json, table)
 }
 
 fn table(benched: &Benched) -> String {
@@ -98,8 +98,5 @@ fn table(benched: &Benched) -> String {
         report.conditional_per_message,
         if benched.met { "met" } else { "not met" },
     );
-    if !benched.release {
-        out.push_str("not a release build: the figures mean nothing\n");
-    }
     out
 }

@@ -3,13 +3,12 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use posthorn_clock::Clock;
-use posthorn_errors::failure_of;
 use posthorn_node::ConfigSource;
 use posthorn_proto::internal::{CreateApiKeyRequest, KeyScope};
-use posthorn_rpc::{Link, Rpc};
+use posthorn_rpc::{Link, Rpc, call};
 use posthorn_telemetry::Metrics;
 use serde_json::json;
 
@@ -31,8 +30,8 @@ pub async fn run(args: OperatorKeyArgs) -> Result<ExitCode> {
     let rpc = Rpc::new(config.rpc, &Metrics::default(), Clock::system());
     let mut session = Link::any(&rpc, "session", &config.cluster.session)?.session();
     let request = CreateApiKeyRequest { tenant: String::new(), scope: KeyScope::Operator.into() };
-    let made = session.create_api_key(request).await.map_err(|status| anyhow!("{}", failure_of(&status)));
-    let key = made.with_context(|| format!("asking {}", config.cluster.session.join(", ")))?.into_inner().key;
+    let made = call(session.create_api_key(request)).await;
+    let key = made.with_context(|| format!("asking {}", config.cluster.session.join(", ")))?.key;
     let text = if args.json { json!({ "operator_key": key }).to_string() } else { key };
     super::print(&format!("{text}\n"))?;
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use posthorn_core::{Envelope, MessageId};
+use posthorn_core::{Envelope, MessageId, conversation};
 use posthorn_proto::{
     client::{Body, Membership},
     convert::encode_envelope,
@@ -21,25 +21,9 @@ fn key() -> ConversationKey {
 }
 
 fn row(seq: u64, kind: posthorn_core::Kind, about: &str) -> Row {
-    let envelope = Envelope {
-        kind,
-        author: user("ann"),
-        device: None,
-        message_id: MessageId::from_slice(&[7; 16]).expect("an id"),
-        time_ms: 1,
-        after_seq: 0,
-        ordinal: 1,
-        author_ordinal: 1,
-        reply_to: 0,
-        thread: 0,
-        target: 0,
-        mentions: Vec::new(),
-        media: Vec::new(),
-        expires_ms: 0,
-        content_type: String::new(),
-        encrypted: false,
-        body_hash: None,
-    };
+    let id = MessageId::from_slice(&[7; 16]).expect("an id");
+    let envelope =
+        Envelope { time_ms: 1, ordinal: 1, author_ordinal: 1, ..conversation::envelope(kind, user("ann"), id) };
     let member = (!about.is_empty()).then(|| Membership { user: about.to_owned(), role: 1 });
     let body = Body { member, ..Body::default() };
     let (envelope, body) = (encode_envelope(&envelope), Some(Bytes::from(body.encode_to_vec())));
