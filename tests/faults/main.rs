@@ -7,6 +7,7 @@
 mod after;
 mod faketime;
 mod feed;
+mod lossy;
 mod talk;
 
 use std::time::Duration;
@@ -14,6 +15,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use posthorn_clock::{Instant, sleep};
 use posthorn_testkit::{Deployment, Signal};
+
+use crate::lossy::Lossy;
 
 /// How long an engine, or a paused owner, is away.
 const AWAY: Duration = Duration::from_secs(20);
@@ -43,6 +46,8 @@ enum Fault {
     Roll(&'static [&'static str]),
     /// So many instances, one number after the other.
     Scale(&'static str, [usize; 2]),
+    /// Publications of the bus, and the last one before everybody falls silent.
+    LoseBus,
     /// An instance of each service whose clock is an hour ahead.
     Clocks,
 }
@@ -82,6 +87,7 @@ const CASES: &[Case] = &[
     case("roll-push", Fault::Roll(&["push"]), false, 50, 30_000.0),
     case("scale-routing", Fault::Scale("routing", [3, 1]), false, 60, 30_000.0),
     case("scale-gateways", Fault::Scale("gateway", [4, 2]), false, 60, 30_000.0),
+    case("lose-bus", Fault::LoseBus, true, 40, 5_000.0),
     case("clocks", Fault::Clocks, false, 90, 30_000.0),
 ];
 
@@ -115,6 +121,9 @@ async fn nothing_acknowledged_is_lost_while_parts_fail_on_a_cluster() -> Result<
                 failed.push(case.name);
                 // The next one begins with a whole cluster, too.
                 cluster.cluster("start", &[]).await?;
+                if matches!(case.fault, Fault::LoseBus) {
+                    lossy::restart(&cluster, &[]).await?;
+                }
                 cluster.ready().await?;
             }
         }
@@ -147,21 +156,26 @@ async fn under(cluster: &Deployment, case: &Case) -> Result<String> {
     let feed = feed::Follower::start(cluster).await?;
     let mut run = talk::replay(cluster, case.seconds).await?;
     run.acked(100).await?;
-    tokio::select! {
+    let lossy = tokio::select! {
         done = apply(cluster, case.fault) => done.context("the fault could not be made")?,
         early = run.ended() => bail!("the replay ended before the fault did: {early}"),
-    }
+    };
     let outcome = run.result().await?;
     outcome.whole()?;
     let (conversation, head) = outcome.conversation()?;
     feed.complete(&conversation, head).await?;
     let (took, limit) = (outcome.delivered_within_ms(), case.max_deliver_ms);
     ensure!(took <= limit, "99 of 100 deliveries took up to {took} ms, more than {limit}");
+    if let Some(lossy) = lossy {
+        lossy.lose_the_last(cluster).await?;
+        lossy.leave(cluster).await?;
+    }
     after::check(cluster, &before).await?;
     Ok(outcome.summary())
 }
 
-async fn apply(cluster: &Deployment, fault: Fault) -> Result<()> {
+/// What still has to be done once nobody talks any more.
+async fn apply(cluster: &Deployment, fault: Fault) -> Result<Option<Lossy>> {
     match fault {
         Fault::None => {}
         Fault::KillEach => {
@@ -200,6 +214,11 @@ async fn apply(cluster: &Deployment, fault: Fault) -> Result<()> {
             }
             cluster.cluster("scale", &[tier, "2"]).await?;
         }
+        Fault::LoseBus => {
+            let lossy = Lossy::between(cluster).await?;
+            lossy.lose_some_then_all().await?;
+            return Ok(Some(lossy));
+        }
         Fault::Clocks => {
             let environment = faketime::an_hour_ahead()?;
             let environment: Vec<(&str, &str)> =
@@ -214,7 +233,7 @@ async fn apply(cluster: &Deployment, fault: Fault) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// The others take its shards while it sleeps; it finds that out when it wakes up.
