@@ -1,7 +1,7 @@
 # An index: `make help`. The work is done by cargo and `cargo xtask` (xtask/).
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test fmt lint bench codegen docs faults sim
+.PHONY: help run cluster test fmt lint bench codegen docs faults chaos sim
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ docs: ## regenerate the pages made from code, and build the API documentation
 
 faults: ## people talk on a cluster while its parts fail: make faults [NAMES=kill-each,stop-nats]
 	cargo xtask faults $(NAMES)
+
+chaos: ## faults drawn at random on a cluster: make chaos MINUTES=10 [SEED=n]
+	cargo xtask chaos $(or $(MINUTES),10) $(SEED)
 
 sim: ## the deterministic simulation: make sim SEEDS=200 [FROM=1]
 	cargo xtask sim $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(ARGS)

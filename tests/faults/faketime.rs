@@ -5,11 +5,11 @@ use std::fs;
 use anyhow::Result;
 use posthorn_engines::debian;
 
-/// The environment of a process whose wall clock is an hour ahead.
-pub fn an_hour_ahead() -> Result<[(&'static str, String); 3]> {
+/// The environment of a process whose wall clock is so far off.
+pub fn of(offset: &str) -> Result<[(&'static str, String); 3]> {
     let library = debian::found(find, &["libfaketime"])?;
     // The monotonic clock is nobody's to move.
-    Ok([("LD_PRELOAD", library), ("FAKETIME", "+1h".to_owned()), ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned())])
+    Ok([("LD_PRELOAD", library), ("FAKETIME", offset.to_owned()), ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned())])
 }
 
 fn find() -> Option<String> {

@@ -49,19 +49,26 @@ impl Follower {
         Ok(Self { feed, after, seen: BTreeMap::new(), tasks })
     }
 
-    /// Every entry of the conversation up to `head` is there, its first copy in order, and the push service has
+    /// Every entry of each conversation up to its head is there, its first copy in order, and the push service has
     /// handled all of it.
-    pub async fn complete(mut self, conversation: &str, head: u64) -> Result<()> {
+    pub async fn complete(mut self, conversations: &[(String, u64)]) -> Result<()> {
         let begun = Instant::now();
         loop {
             let read = self.read().await?;
-            let (first, seq) = self.seen.get(conversation).copied().unwrap_or_default();
-            ensure!(first <= 1 && seq <= head, "the feed has {first} to {seq} of {conversation}, not 1 to {head}");
-            if seq == head && !read && self.handled().await? {
+            let mut behind = Vec::new();
+            for (conversation, head) in conversations {
+                let (first, seq) = self.seen.get(conversation).copied().unwrap_or_default();
+                ensure!(first <= 1 && seq <= *head, "the feed has {first} to {seq} of {conversation}, not 1 to {head}");
+                if seq < *head {
+                    behind.push(format!("{conversation} up to {seq} of {head}"));
+                }
+            }
+            let handled = self.handled().await?;
+            if behind.is_empty() && !read && handled {
                 break;
             }
             if begun.elapsed() > PATIENCE {
-                bail!("the feed has {conversation} up to {seq} of {head}, handled by push: {}", self.handled().await?);
+                bail!("the feed lacks {behind:?}, handled by push: {handled}");
             }
             sleep(POLL).await;
         }

@@ -39,7 +39,7 @@ const MAX_LINE: usize = 64 * 1024;
 const MAX_PAYLOAD: usize = 1024 * 1024;
 
 pub struct Lossy {
-    address: SocketAddr,
+    pub address: SocketAddr,
     losses: Arc<Losses>,
     tasks: Tasks,
 }
@@ -59,7 +59,7 @@ impl Drop for Lossy {
 }
 
 impl Lossy {
-    async fn to(upstream: String) -> Result<Self> {
+    pub async fn to(upstream: String) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, tasks) = (listener.local_addr()?, Tasks::new());
         let losses = Arc::<Losses>::default();
@@ -83,7 +83,8 @@ impl Lossy {
         Ok(way)
     }
 
-    fn lose(&self, every: u64) {
+    /// Each publication with a number that `every` divides from now on; 0: none.
+    pub fn lose(&self, every: u64) {
         self.losses.every.store(every, Ordering::Relaxed);
     }
 

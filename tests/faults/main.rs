@@ -5,10 +5,14 @@
 //! change.
 
 mod after;
+mod chaos;
+mod disk;
+mod draw;
 mod faketime;
 mod feed;
 mod lossy;
 mod talk;
+mod wire;
 
 use std::time::Duration;
 
@@ -16,7 +20,7 @@ use anyhow::{Context, Result, bail, ensure};
 use posthorn_clock::{Instant, sleep};
 use posthorn_testkit::{Deployment, Signal};
 
-use crate::lossy::Lossy;
+use crate::{disk::Disk, lossy::Lossy, talk::Talk};
 
 /// How long an engine, or a paused owner, is away.
 const AWAY: Duration = Duration::from_secs(20);
@@ -150,11 +154,33 @@ async fn the_build_before_is_rolled_to_this_one_on_a_cluster() -> Result<()> {
     Ok(())
 }
 
+/// Ends with one line of JSON.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_in_chaos_on_a_cluster() -> Result<()> {
+    let asked = chaos::asked()?.filter(|_| posthorn_engines::mode() != posthorn_engines::Mode::Off);
+    let Some((minutes, seed)) = asked else {
+        println!("not run: POSTHORN_CHAOS_MINUTES says for how long");
+        return Ok(());
+    };
+    let disk = Disk::new()?;
+    let mut cluster = Deployment::start_under(&disk.place(), &SETTINGS).await?;
+    let report = chaos::run(&cluster, &disk, minutes, seed).await?;
+    let line = serde_json::to_string(&report)?;
+    println!("{line}");
+    if let Some(path) = std::env::var_os("POSTHORN_REPORT") {
+        std::fs::write(path, line)?;
+    }
+    if !report.violations.is_empty() {
+        bail!("seed {seed}: {:?}: logs are in {}", report.violations, cluster.keep().display());
+    }
+    Ok(())
+}
+
 /// One replay through one fault, and its result in words.
 async fn under(cluster: &Deployment, case: &Case) -> Result<String> {
     let before = after::Normal::of(cluster).await?;
     let feed = feed::Follower::start(cluster).await?;
-    let mut run = talk::replay(cluster, case.seconds).await?;
+    let mut run = Talk { url: None, files: 1, seconds: case.seconds }.start(cluster).await?;
     run.acked(100).await?;
     let lossy = tokio::select! {
         done = apply(cluster, case.fault) => done.context("the fault could not be made")?,
@@ -162,8 +188,7 @@ async fn under(cluster: &Deployment, case: &Case) -> Result<String> {
     };
     let outcome = run.result().await?;
     outcome.whole()?;
-    let (conversation, head) = outcome.conversation()?;
-    feed.complete(&conversation, head).await?;
+    feed.complete(&outcome.conversations()?).await?;
     let (took, limit) = (outcome.delivered_within_ms(), case.max_deliver_ms);
     ensure!(took <= limit, "99 of 100 deliveries took up to {took} ms, more than {limit}");
     if let Some(lossy) = lossy {
@@ -220,7 +245,7 @@ async fn apply(cluster: &Deployment, fault: Fault) -> Result<Option<Lossy>> {
             return Ok(Some(lossy));
         }
         Fault::Clocks => {
-            let environment = faketime::an_hour_ahead()?;
+            let environment = faketime::of("+1h")?;
             let environment: Vec<(&str, &str)> =
                 environment.iter().map(|(key, value)| (*key, value.as_str())).collect();
             for environment in [environment.as_slice(), &[]] {

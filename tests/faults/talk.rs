@@ -15,8 +15,10 @@ use tokio::process::{Child, Command};
 
 /// Until people talk.
 const BEGIN: Duration = Duration::from_secs(120);
-/// The whole of a replay, its check included.
-const REPLAY: Duration = Duration::from_secs(420);
+/// A replay and its check, beyond what people need to say it all.
+const REPLAY: Duration = Duration::from_secs(360);
+/// Nothing succeeds for so long: longer than any fault.
+const GIVE_UP: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(200);
 /// Messages a second.
 const SPEED: u32 = 30;
@@ -27,19 +29,35 @@ pub struct Run {
     output: PathBuf,
     errors: PathBuf,
     begun: Instant,
+    patience: Duration,
 }
 
 /// People who talk for so many seconds at least, each over a connection of their own.
-pub async fn replay(cluster: &Deployment, seconds: u32) -> Result<Run> {
-    let file = cluster.dir().join("talk.txt");
-    write_talk(&file, seconds * SPEED)?;
-    let mut command = Command::new(Server::binary()?);
-    command.args(["replay", "--json", "--progress", "--speed", &SPEED.to_string()]);
-    command.args(["--url", &cluster.running.ws, "--admin-key", &cluster.running.admin_key]).arg(&file);
-    let (output, errors) = (cluster.dir().join("replay.out"), cluster.dir().join("replay.err"));
-    command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(File::create(&errors)?).kill_on_drop(true);
-    let child = command.spawn().context("cannot start the replay")?;
-    Ok(Run { child, output, errors, begun: Instant::now() })
+pub struct Talk {
+    /// Not where the cluster says that its gateways are.
+    pub url: Option<String>,
+    /// As many conversations.
+    pub files: u32,
+    pub seconds: u32,
+}
+
+impl Talk {
+    pub async fn start(self, cluster: &Deployment) -> Result<Run> {
+        let files: Vec<PathBuf> = (1..=self.files).map(|n| cluster.dir().join(format!("talk{n}.txt"))).collect();
+        for file in &files {
+            write_talk(file, self.seconds * SPEED / self.files)?;
+        }
+        let mut command = Command::new(Server::binary()?);
+        command.args(["replay", "--json", "--progress", "--speed", &SPEED.to_string()]);
+        command.args(["--give-up-after-s", &GIVE_UP.as_secs().to_string()]);
+        let url = self.url.as_ref().unwrap_or(&cluster.running.ws);
+        command.args(["--url", url, "--admin-key", &cluster.running.admin_key]).args(&files);
+        let (output, errors) = (cluster.dir().join("replay.out"), cluster.dir().join("replay.err"));
+        command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(File::create(&errors)?).kill_on_drop(true);
+        let child = command.spawn().context("cannot start the replay")?;
+        let patience = REPLAY + Duration::from_secs(self.seconds.into());
+        Ok(Run { child, output, errors, begun: Instant::now(), patience })
+    }
 }
 
 fn write_talk(file: &Path, lines: u32) -> Result<()> {
@@ -85,7 +103,7 @@ impl Run {
     }
 
     pub async fn result(mut self) -> Result<Outcome> {
-        let waited = timeout(REPLAY.saturating_sub(self.begun.elapsed()), self.child.wait()).await;
+        let waited = timeout(self.patience.saturating_sub(self.begun.elapsed()), self.child.wait()).await;
         let status = waited.with_context(|| format!("the replay hangs: {:?} messages", self.progress()))??;
         let (output, errors) = (fs::read_to_string(&self.output)?, fs::read_to_string(&self.errors)?);
         let line = output.lines().last().with_context(|| format!("the replay says nothing: {status}\n{errors}"))?;
@@ -109,12 +127,15 @@ impl Outcome {
         Ok(())
     }
 
-    /// Where they talked, and the last seq of it.
-    pub fn conversation(&self) -> Result<(String, u64)> {
-        let file = &self.result["files"][0];
-        let of = file["conversation"].as_str().zip(file["head_seq"].as_u64());
-        let (conversation, head) = of.with_context(|| format!("no conversation in {file}"))?;
-        Ok((conversation.to_owned(), head))
+    /// Where they talked, and the last seq of each.
+    pub fn conversations(&self) -> Result<Vec<(String, u64)>> {
+        let files = self.result["files"].as_array().context("no files")?;
+        let of = |file: &Value| Some((file["conversation"].as_str()?.to_owned(), file["head_seq"].as_u64()?));
+        files.iter().map(|file| of(file).with_context(|| format!("no conversation in {file}"))).collect()
+    }
+
+    pub fn number(&self, key: &str) -> u64 {
+        self.result[key].as_u64().unwrap_or_default()
     }
 
     /// From the send, for 99 of 100 deliveries.

@@ -23,6 +23,7 @@ Tasks of this repository: `cargo xtask TASK`
 
   test [--skip STEP]...  install what the tests need, run all of them (`make test`)
   faults [NAMES]         faults of a cluster on real engines, all or those named (`make faults`)
+  chaos MINUTES [SEED]   faults of a cluster drawn from a seed, for so long (`make chaos`)
   lint                   every check that is not a test, then what building and testing took
   tidy                   the rules of the house that no other tool knows
   codegen [--check]      code from proto/; docs/errors.md and clients/web/js/codes.js from the table of codes
@@ -54,6 +55,8 @@ fn run(words: &[&str]) -> Result<bool> {
         ["test", skipped @ ..] => test::run(&root, &skips(skipped)?),
         ["faults"] => test::faults(&root, "all"),
         ["faults", which] => test::faults(&root, which),
+        ["chaos", minutes] => test::chaos(&root, minutes, ""),
+        ["chaos", minutes, seed] => test::chaos(&root, minutes, seed),
         ["lint"] => lint::run(&root),
         ["sim", rest @ ..] => pass(&root.join("sim"), &["--target-dir", "../target"], rest),
         ["bench", rest @ ..] => pass(&root, &["--package", "posthorn"], &[&["bench"], rest].concat()),

@@ -17,6 +17,9 @@ const TEST_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Tests that start a cluster have this in their names: they want the machine for themselves.
 const APART: &str = "on_a_cluster";
 const CLUSTER_LIMIT: Duration = Duration::from_secs(90 * 60);
+/// For how long faults are drawn at random, and in every change.
+const CHAOS: &str = "POSTHORN_CHAOS_MINUTES";
+const CHAOS_MINUTES: &str = "5";
 const BROWSER_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Runs every step but those skipped, in an order in which each uses what the one before built.
@@ -32,7 +35,7 @@ pub fn run(root: &Path, skipped: &[&str]) -> Result<bool> {
         let flags = ["--workspace", "--lib", "--bins", "--tests", "--no-fail-fast", "--", "--skip", APART];
         tests(root, &mut report, "unit and scenario tests", TEST_LIMIT, cargo(root, "test").args(flags))?;
         if !skipped.contains(&"cluster") {
-            cluster(root, &mut report, &[])?;
+            cluster(root, &mut report, &[(CHAOS, CHAOS_MINUTES)])?;
         }
         let flags = ["--workspace", "--doc", "--no-fail-fast"];
         tests(root, &mut report, "doc tests", TEST_LIMIT, cargo(root, "test").args(flags))?;
@@ -98,6 +101,43 @@ pub fn faults(root: &Path, which: &str) -> Result<bool> {
     }
     report.print_end();
     Ok(report.ok())
+}
+
+/// `make chaos`: faults drawn from a seed, a random one if it is empty.
+///
+/// # Errors
+/// A step cannot be started.
+pub fn chaos(root: &Path, minutes: &str, seed: &str) -> Result<bool> {
+    let mut report = Report::default();
+    if !build(root, &mut report)? {
+        return Ok(false);
+    }
+    let mut command = cargo(root, "test");
+    command.args([
+        "--workspace",
+        "--test",
+        "faults",
+        "--quiet",
+        "--",
+        "--nocapture",
+        "--test-threads=1",
+        "in_chaos_on",
+    ]);
+    command.envs([(CHAOS, minutes), ("POSTHORN_SEED", seed)]);
+    reported(root, "chaos", &mut command)
+}
+
+/// Runs a test that writes a report of one line, and prints that as the last line.
+fn reported(root: &Path, name: &str, command: &mut Command) -> Result<bool> {
+    let path = target_dir(root).join("xtask").join(format!("{name}.json"));
+    // An older one must not stand in for this one.
+    let _ = std::fs::remove_file(&path);
+    let succeeded = command.env("POSTHORN_REPORT", &path).status()?.success();
+    match std::fs::read_to_string(&path) {
+        Ok(line) => println!("{}", line.trim_end()),
+        Err(error) => println!("no report: {}: {error}", path.display()),
+    }
+    Ok(succeeded)
 }
 
 fn browser(root: &Path, report: &mut Report) -> Result<()> {

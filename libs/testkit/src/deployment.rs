@@ -52,7 +52,16 @@ impl Deployment {
 
     /// Of another build.
     pub async fn start_of(binary: PathBuf, arguments: &[&str]) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("posthorn-cluster-").tempdir()?;
+        Self::up(binary, &std::env::temp_dir(), arguments).await
+    }
+
+    /// With all that it keeps in a folder of this one.
+    pub async fn start_under(parent: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::up(Server::binary()?, parent, arguments).await
+    }
+
+    async fn up(binary: PathBuf, parent: &Path, arguments: &[&str]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("posthorn-cluster-").tempdir_in(parent)?;
         let dir = folder.path().join("cluster");
         let guard = std::process::Command::new("sh")
             .args(["-c", GUARD, "sh"])
