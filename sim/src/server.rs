@@ -111,6 +111,7 @@ impl World {
             topology: Topology::Local,
             roles: Roles::ALL,
             grpc: None,
+            network: posthorn_node::Tcp::shared(),
             engines: Engines::over(store),
             pages: axum::Router::new(),
         };

@@ -17,7 +17,7 @@ use posthorn_client::{
 };
 use posthorn_clock::{Clock, sleep, timeout};
 use posthorn_core::SHARDS;
-use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Role, Roles, Topology};
+use posthorn_node::{Engines, Network, Node, NodeConfig, NodeParts, Role, Roles, Tcp, Topology};
 use posthorn_proto::internal::{Caller, CreateTenantRequest, MintTokenRequest, Publication, publication::What};
 use posthorn_store::{
     Store,
@@ -118,6 +118,7 @@ pub struct Fleet {
     store: Arc<MemoryStore>,
     engines: Engines,
     clock: Clock,
+    network: Arc<dyn Network>,
     /// Where storage and session are.
     front: String,
     change: Box<dyn Fn(&mut NodeConfig) + Send + Sync>,
@@ -134,12 +135,20 @@ impl Fleet {
     }
 
     pub async fn start_with(change: impl Fn(&mut NodeConfig) + Send + Sync + 'static) -> Self {
+        Self::start_over(Tcp::shared(), change).await
+    }
+
+    pub async fn start_over(
+        network: Arc<dyn Network>,
+        change: impl Fn(&mut NodeConfig) + Send + Sync + 'static,
+    ) -> Self {
         let clock = Clock::system();
         let options = MemoryOptions { settle_apart: true, ..MemoryOptions::default() };
         let store = MemoryStore::with_options(clock.clone(), options);
         let engines = Engines { alone: false, ..Engines::over(Arc::clone(&store)) };
         let (front, change) = (String::new(), Box::new(change));
-        let mut fleet = Self { nodes: Vec::new(), ways: Vec::new(), store, engines, clock, front, change };
+        let (nodes, ways) = (Vec::new(), Vec::new());
+        let mut fleet = Self { nodes, ways, store, engines, clock, network, front, change };
         for roles in [
             &[Role::Storage, Role::Session, Role::Push, Role::Gateway][..],
             &[Role::Gateway],
@@ -158,7 +167,7 @@ impl Fleet {
     pub async fn add(&mut self, roles: &[Role], up: bool) -> usize {
         let listen = || TcpListener::bind("127.0.0.1:0");
         let (http, grpc) = (listen().await.expect("a free port"), listen().await.expect("a free port"));
-        let address = format!("http://{}", grpc.local_addr().expect("bound"));
+        let address = format!("{}://{}", self.network.scheme(), grpc.local_addr().expect("bound"));
         if self.front.is_empty() {
             self.front.clone_from(&address);
         }
@@ -179,7 +188,8 @@ impl Fleet {
             metrics: metrics.clone(),
             topology: Topology::Local,
             roles: Roles::of(roles),
-            grpc: Some(grpc),
+            grpc: Some(Box::new(grpc)),
+            network: Arc::clone(&self.network),
             engines: Engines { bus: Arc::clone(&way) as Arc<dyn Bus>, ..self.engines.clone() },
             pages: axum::Router::new(),
         };

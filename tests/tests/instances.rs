@@ -87,7 +87,8 @@ impl Fleet {
             metrics,
             topology: Topology::Local,
             roles,
-            grpc,
+            grpc: grpc.map(|listener| Box::new(listener) as Box<dyn posthorn_node::Listener>),
+            network: posthorn_node::Tcp::shared(),
             engines: self.engines.clone(),
             pages: axum::Router::new(),
         };

@@ -1,15 +1,16 @@
-//! NATS and Redis that speak TLS only, ask for a certificate and for a password. (For CQL the driver's own tests do
-//! this.)
+//! NATS and Redis that speak TLS only, ask for a certificate and for a password (for CQL the driver's own tests do
+//! this), and services that speak TLS to each other.
 
 use std::{path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use posthorn_bus::{Bus, Delivery};
-use posthorn_clock::{Clock, timeout};
+use posthorn_clock::{Clock, sleep, timeout};
 use posthorn_core::{Held, TenantId, UserId, UserKey};
 use posthorn_engines::{Mode, mode, nats::Nats, ports::Port, redis};
 use posthorn_nats::{Connection, NatsBus, NatsConfig};
+use posthorn_node::{ClusterConfig, Role};
 use posthorn_presence::{ConnectionRef, Presence};
 use posthorn_presence_redis::{RedisConfig, RedisPresence};
 use posthorn_tasks::Tasks;
@@ -17,6 +18,7 @@ use posthorn_telemetry::Metrics;
 
 use crate::{
     authority::{Authority, Identity},
+    fleet::Fleet,
     process::WAIT,
 };
 
@@ -140,5 +142,42 @@ async fn redis_is_reached_under_tls_with_a_certificate_and_a_password() -> Resul
         ensure!(timeout(REFUSED, refused.when_connected()).await.is_err(), "let in with {what}");
     }
     tasks.stop();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_speak_tls_to_each_other_and_take_new_certificates_while_people_talk() -> Result<()> {
+    let authority = Authority::new("services")?;
+    let own = authority.identity(HOST)?;
+    let files = ClusterConfig {
+        tls_ca_file: text(&authority.file()),
+        tls_cert_file: text(&own.certificate),
+        tls_key_file: text(&own.key),
+        tls_reload_ms: 50,
+        ..ClusterConfig::default()
+    };
+    let metrics = Metrics::default();
+    let mut fleet = Fleet::start_over(files.network(&metrics)?, |_| {}).await;
+    let (mut ann, mut ben) = (fleet.join(0, "ann").await, fleet.join(1, "ben").await);
+    fleet.create("c", &["ann", "ben"]).await;
+    ann.say("c", "encrypted").await.expect("stored");
+    ben.entries_to("c", 2).await.expect("shown");
+
+    // In the files of the one before.
+    authority.identity(HOST)?;
+    let taken = async {
+        while !metrics.encode().contains(r#"rpc_tls_reloads_total{result="ok"}"#) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(WAIT, taken).await?;
+    // It makes its connections with the new ones, and the others have theirs.
+    let late = fleet.add(&[Role::Gateway], true).await;
+    let mut cyd = fleet.join(late, "ben").await;
+    ann.say("c", "still").await.expect("stored");
+    for person in [&mut ben, &mut cyd] {
+        person.entries_to("c", 3).await.expect("shown");
+    }
+    fleet.stop().await;
     Ok(())
 }

@@ -49,6 +49,7 @@ impl World {
             topology: Topology::Local,
             roles: Roles::ALL,
             grpc: None,
+            network: posthorn_node::Tcp::shared(),
             engines: self.engines.clone(),
             pages: axum::Router::new(),
         };

@@ -1,14 +1,18 @@
 //! The root of the configuration: one section per part, each defined beside the part that reads it.
 
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
 use posthorn_config::{ConfigError, Layers, Sources};
 use posthorn_gateway::GatewayConfig;
 use posthorn_push::PushConfig;
 use posthorn_routing::RoutingConfig;
-use posthorn_rpc::RpcConfig;
+use posthorn_rpc::{Network, RpcConfig, Tcp, Tls, TlsFiles, TlsTimes};
 use posthorn_session::SessionConfig;
 use posthorn_store::embedded::StoreConfig;
+use posthorn_telemetry::Metrics;
 use serde::{Deserialize, Serialize};
 
+use crate::StartError;
 pub use crate::http::ListenConfig;
 #[cfg(feature = "networked")]
 use crate::networked::{CqlConfig, NatsConfig, RedisConfig};
@@ -53,7 +57,7 @@ impl Default for NodeSection {
 }
 
 /// The `[cluster]` section: how the processes of several tiers find each other.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClusterConfig {
     /// Where the services of this process are served to others over gRPC; empty: nowhere.
@@ -64,6 +68,56 @@ pub struct ClusterConfig {
     pub session: Vec<String>,
     /// Asked by gateways for the operator; empty: they answer `unavailable` to that.
     pub push: Vec<String>,
+    /// PEM files: of the authority, of the own certificate and its key. All three, or none: then the links are not
+    /// encrypted.
+    pub tls_ca_file: String,
+    pub tls_cert_file: String,
+    pub tls_key_file: String,
+    /// How often they are read again.
+    pub tls_reload_ms: u64,
+    /// How long a peer may take to shake hands.
+    pub tls_handshake_ms: u64,
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        let nowhere = String::new;
+        Self {
+            grpc_addr: nowhere(),
+            advertise: nowhere(),
+            storage: Vec::new(),
+            session: Vec::new(),
+            push: Vec::new(),
+            tls_ca_file: nowhere(),
+            tls_cert_file: nowhere(),
+            tls_key_file: nowhere(),
+            tls_reload_ms: 10_000,
+            tls_handshake_ms: 5_000,
+        }
+    }
+}
+
+impl ClusterConfig {
+    /// `None`: the links are not encrypted.
+    #[must_use]
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        let files = [&self.tls_ca_file, &self.tls_cert_file, &self.tls_key_file];
+        let [ca, cert, key] = files.map(PathBuf::from);
+        files.iter().all(|file| !file.is_empty()).then_some(TlsFiles { ca, cert, key })
+    }
+
+    /// How the processes of the services reach each other.
+    pub fn network(&self, metrics: &Metrics) -> Result<Arc<dyn Network>, StartError> {
+        let Some(files) = self.tls_files() else { return Ok(Tcp::shared()) };
+        let ms = Duration::from_millis;
+        let times = TlsTimes { handshake: ms(self.tls_handshake_ms), reload: ms(self.tls_reload_ms) };
+        Ok(Arc::new(Tls::load(files, times, metrics)?))
+    }
+
+    fn tls_is_whole(&self) -> bool {
+        let files = [&self.tls_ca_file, &self.tls_cert_file, &self.tls_key_file];
+        files.iter().all(|file| file.is_empty()) || self.tls_files().is_some()
+    }
 }
 
 /// The `[engines]` section: what is behind each trait.
@@ -160,6 +214,19 @@ impl NodeConfig {
         }
         #[cfg(feature = "networked")]
         self.redis.check().map_err(|error| ConfigError::Invalid(error.to_string()))?;
+        if !self.cluster.tls_is_whole() {
+            return wrong(
+                "cluster.tls_ca_file",
+                "and `tls_cert_file` and `tls_key_file` go together: all three, or none",
+            );
+        }
+        let scheme = if self.cluster.tls_files().is_some() { "https://" } else { "http://" };
+        if !self.cluster.advertise.is_empty() && !self.cluster.advertise.starts_with(scheme) {
+            return wrong(
+                "cluster.advertise",
+                &format!("must begin with {scheme}: `cluster.tls_cert_file` says which"),
+            );
+        }
         // hyper takes no smaller buffer.
         if self.listen.max_header_bytes < 8_192 {
             return wrong("listen.max_header_bytes", "must be at least 8192");
@@ -168,6 +235,8 @@ impl NodeConfig {
             ("listen.max_connections", self.listen.max_connections as u64),
             ("listen.header_timeout_ms", self.listen.header_timeout_ms),
             ("node.stop_budget_ms", self.node.stop_budget_ms),
+            ("cluster.tls_reload_ms", self.cluster.tls_reload_ms),
+            ("cluster.tls_handshake_ms", self.cluster.tls_handshake_ms),
             ("rpc.deadline_ms", self.rpc.deadline_ms),
             ("rpc.max_in_flight", self.rpc.max_in_flight as u64),
         ];

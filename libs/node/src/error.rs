@@ -11,6 +11,8 @@ pub enum StartError {
     Loopback { service: &'static str, why: std::io::Error },
     #[error("the link to {service} failed: {why}")]
     Link { service: &'static str, why: posthorn_rpc::LinkError },
+    #[error("the services cannot be encrypted: {0}")]
+    Tls(#[from] posthorn_rpc::TlsError),
     #[error("cannot open the store: {0}")]
     Store(#[from] StoreError),
     #[error("opening the store panicked")]

@@ -6,7 +6,6 @@ mod config;
 pub mod docs;
 mod error;
 mod http;
-mod listener;
 #[cfg(feature = "networked")]
 mod networked;
 mod node;
@@ -24,10 +23,10 @@ pub use config::{
     PresenceEngine, StoreEngine,
 };
 pub use error::StartError;
-pub use listener::{Io, Listener};
 #[cfg(feature = "networked")]
 pub use networked::open;
 pub use node::{Node, NodeParts, Stopped};
+pub use posthorn_rpc::{Io, Listener, Network, Tcp};
 pub use roles::{Role, Roles};
 pub use source::ConfigSource;
 pub use waiting::{Reason, while_waiting};

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::Router;
 use posthorn_clock::{Clock, Instant, timeout};
 use posthorn_gateway::Gateway;
-use posthorn_rpc::Rpc;
+use posthorn_rpc::{Listener, Network, Rpc};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 use tokio::net::TcpListener;
@@ -15,7 +15,6 @@ use crate::{
     NodeConfig, StartError,
     admin::{Admin, routes as admin_routes},
     http::HttpServer,
-    listener::Listener,
     ops::{self, Ops},
     roles::Roles,
     wiring::{Clients, Engines, Local, Part, Topology, wire},
@@ -30,7 +29,9 @@ pub struct NodeParts {
     pub topology: Topology,
     pub roles: Roles,
     /// Bound already, where the services of this process are called by others.
-    pub grpc: Option<TcpListener>,
+    pub grpc: Option<Box<dyn Listener>>,
+    /// How the services of other processes are reached.
+    pub network: Arc<dyn Network>,
     pub engines: Engines,
     /// More routes for the listener (a page). No fallback, and no path of the API.
     pub pages: Router,
@@ -69,6 +70,7 @@ impl Node {
     pub async fn start(config: NodeConfig, mut parts: NodeParts) -> Result<Self, StartError> {
         let addr = parts.listener.local_addr().map_err(StartError::Listener)?;
         let rpc = Rpc::new(config.rpc.clone(), &parts.metrics, parts.clock.clone());
+        let rpc = rpc.over(Arc::clone(&parts.network));
         let grpc = parts.grpc.take();
         let wired = Box::pin(wire(&config, &parts, &rpc, grpc)).await?;
         let router = match &wired.local.gateway {

@@ -45,6 +45,7 @@ async fn started(config: NodeConfig, topology: Topology, engines: Engines) -> No
         topology,
         roles: Roles::ALL,
         grpc: None,
+        network: posthorn_rpc::Tcp::shared(),
         engines,
         pages: Router::new().route("/slow", get(slow)).route("/never", get(never)),
     };

@@ -12,7 +12,9 @@ use posthorn_tasks::Tasks;
 use posthorn_telemetry::{Metrics, OPENMETRICS};
 use serde_json::json;
 
-use crate::{config::ListenConfig, http::HttpServer, listener::Listener, ops::live};
+use posthorn_rpc::Listener;
+
+use crate::{config::ListenConfig, http::HttpServer, ops::live};
 
 /// For connections that are in the middle of an answer when the node is there.
 const CLOSE: Duration = Duration::from_secs(1);

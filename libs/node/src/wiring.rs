@@ -163,7 +163,7 @@ pub(crate) async fn wire(
     config: &NodeConfig,
     parts: &NodeParts,
     rpc: &Rpc,
-    grpc: Option<TcpListener>,
+    grpc: Option<Box<dyn Listener>>,
 ) -> Result<Wired, StartError> {
     let mut wiring = Wiring { config, node: parts, rpc, parts: Vec::new(), served: Vec::new() };
     match wiring.services(grpc).await {
@@ -188,8 +188,10 @@ struct Wiring<'a> {
 }
 
 impl Wiring<'_> {
-    async fn services(&mut self, grpc: Option<TcpListener>) -> Result<(Local, Clients), StartError> {
+    async fn services(&mut self, grpc: Option<Box<dyn Listener>>) -> Result<(Local, Clients), StartError> {
         let links = self.part("links");
+        let network = Arc::clone(&self.node.network);
+        links.background("network", links.until_stopped(async move { network.maintain().await }));
         let storage = match self.node.roles.has(Role::Storage) {
             true => self.storage().await?,
             false => self.elsewhere(Role::Storage, &self.config.cluster.storage, &links)?,
@@ -382,14 +384,14 @@ impl Wiring<'_> {
                 let bound = TcpListener::bind("127.0.0.1:0").await;
                 let listener = bound.map_err(|why| StartError::Loopback { service, why })?;
                 let addr = listener.local_addr().map_err(|why| StartError::Loopback { service, why })?;
-                self.serve(listener, service, routes, tasks);
-                Link::remote(self.rpc, service, &format!("http://{addr}"))
+                self.serve(Box::new(listener), service, routes, tasks);
+                Link::remote(self.rpc, service, &format!("{}://{addr}", self.node.network.scheme()))
                     .map_err(|why| StartError::Link { service, why })
             }
         }
     }
 
-    fn serve(&self, listener: TcpListener, service: &'static str, routes: Routes, tasks: &Tasks) {
+    fn serve(&self, listener: Box<dyn Listener>, service: &'static str, routes: Routes, tasks: &Tasks) {
         let (rpc, stop) = (self.rpc.clone(), tasks.stopping());
         tasks.critical("grpc server", async move {
             if let Err(error) = serve(&rpc, routes, listener, stop.cancelled_owned()).await {

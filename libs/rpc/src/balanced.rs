@@ -23,7 +23,7 @@ const TIMEOUTS: usize = 3;
 /// Where the processes of a service are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// `http://HOST:PORT`: one process.
+    /// `http://HOST:PORT`, or `https://`: one process.
     One(String),
     /// `dns://HOST:PORT`: as many as the name has addresses, looked up again and again.
     Name(String),
@@ -31,7 +31,7 @@ pub enum Address {
 
 impl Address {
     /// Errors: what is wrong with the text.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str, scheme: &str) -> Result<Self, String> {
         if let Some(name) = text.strip_prefix("dns://") {
             let port = name.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
             return match port.map(str::parse::<u16>) {
@@ -40,10 +40,10 @@ impl Address {
             };
         }
         let uri: http::Uri = text.parse().map_err(|error: http::uri::InvalidUri| error.to_string())?;
-        if uri.scheme_str() == Some("http") && uri.port().is_some() {
+        if uri.scheme_str() == Some(scheme) && uri.port().is_some() {
             return Ok(Self::One(text.trim_end_matches('/').to_owned()));
         }
-        Err("it must be http://HOST:PORT or dns://HOST:PORT".to_owned())
+        Err(format!("it must be {scheme}://HOST:PORT or dns://HOST:PORT"))
     }
 }
 
@@ -68,6 +68,7 @@ type Connect<T> = Box<dyn Fn(&str) -> Option<T> + Send + Sync>;
 /// The endpoints of a service.
 pub(crate) struct Endpoints<T> {
     addresses: Vec<Address>,
+    scheme: &'static str,
     connect: Connect<T>,
     known: RwLock<Vec<Arc<Endpoint<T>>>>,
     clock: Clock,
@@ -94,11 +95,13 @@ impl<T> Drop for Ticket<T> {
 impl<T> Endpoints<T> {
     pub(crate) fn new(
         addresses: Vec<Address>,
+        scheme: &'static str,
         clock: Clock,
         (size, ejected): (Gauge, Gauge),
         connect: impl Fn(&str) -> Option<T> + Send + Sync + 'static,
     ) -> Self {
-        let endpoints = Self { addresses, connect: Box::new(connect), known: RwLock::default(), clock, size, ejected };
+        let (connect, known) = (Box::new(connect), RwLock::default());
+        let endpoints = Self { addresses, scheme, connect, known, clock, size, ejected };
         endpoints.replace(endpoints.fixed());
         endpoints
     }
@@ -127,7 +130,7 @@ impl<T> Endpoints<T> {
             let mut whole = true;
             for name in &names {
                 match tokio::net::lookup_host(name.as_str()).await {
-                    Ok(addresses) => found.extend(addresses.map(|at: SocketAddr| format!("http://{at}"))),
+                    Ok(addresses) => found.extend(addresses.map(|at: SocketAddr| format!("{}://{at}", self.scheme))),
                     Err(error) => {
                         tracing::warn!(%error, name, "a name of a service cannot be looked up");
                         whole = false;
@@ -225,16 +228,16 @@ mod tests {
     use super::*;
 
     fn endpoints(addresses: &[&str]) -> Endpoints<()> {
-        let addresses = addresses.iter().map(|text| Address::parse(text).expect("an address")).collect();
-        Endpoints::new(addresses, Clock::simulated(1, 0), Default::default(), |_| Some(()))
+        let addresses = addresses.iter().map(|text| Address::parse(text, "http").expect("an address")).collect();
+        Endpoints::new(addresses, "http", Clock::simulated(1, 0), Default::default(), |_| Some(()))
     }
 
     #[test]
     fn addresses_are_a_process_or_a_name() {
-        assert_eq!(Address::parse("http://10.0.0.1:7201"), Ok(Address::One("http://10.0.0.1:7201".into())));
-        assert_eq!(Address::parse("dns://storage:7201"), Ok(Address::Name("storage:7201".into())));
+        assert_eq!(Address::parse("http://10.0.0.1:7201", "http"), Ok(Address::One("http://10.0.0.1:7201".into())));
+        assert_eq!(Address::parse("dns://storage:7201", "http"), Ok(Address::Name("storage:7201".into())));
         for bad in ["", "storage", "https://a:1", "http://a", "dns://a", "dns://:1", "dns://a:b"] {
-            assert!(Address::parse(bad).is_err(), "{bad}");
+            assert!(Address::parse(bad, "http").is_err(), "{bad}");
         }
     }
 

@@ -15,13 +15,18 @@ mod deadline;
 mod layers;
 mod link;
 mod metrics;
+mod net;
 mod routed;
 mod server;
+mod tls;
 pub mod trace;
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
+use http::Uri;
 use posthorn_clock::Clock;
 use posthorn_telemetry::Metrics;
 use tonic::service::Routes;
@@ -31,8 +36,10 @@ pub use call::call;
 pub use config::RpcConfig;
 pub use context::{Context, current, within};
 pub use link::{Link, LinkError};
+pub use net::{Io, Listener, Network, Tcp};
 pub use routed::{NUDGE_SUBJECT, OneInstance, RoutingClient, ShardMap};
 pub use server::{ServeError, serve, together};
+pub use tls::{Tls, TlsError, TlsFiles, TlsTimes};
 pub use trace::TraceContext;
 
 /// The clients of the services that are called, but for [`RoutingClient`], whose calls go to owners. Make them with [`Link::session`] and its like.
@@ -50,12 +57,31 @@ pub struct Rpc {
     pub(crate) config: RpcConfig,
     pub(crate) metrics: metrics::RpcMetrics,
     pub(crate) clock: Clock,
+    pub(crate) network: Arc<dyn Network>,
 }
 
 impl Rpc {
     #[must_use]
     pub fn new(config: RpcConfig, metrics: &Metrics, clock: Clock) -> Self {
-        Self { config, metrics: metrics::RpcMetrics::new(metrics), clock }
+        Self { config, metrics: metrics::RpcMetrics::new(metrics), clock, network: Tcp::shared() }
+    }
+
+    /// Its links to other processes lead over this one.
+    #[must_use]
+    pub fn over(self, network: Arc<dyn Network>) -> Self {
+        Self { network, ..self }
+    }
+
+    /// The address of another process, as its channel has it.
+    pub(crate) fn address(&self, text: &str) -> Result<Uri, String> {
+        let uri: Uri = text.parse().map_err(|error: http::uri::InvalidUri| error.to_string())?;
+        let scheme = self.network.scheme();
+        if uri.scheme_str() != Some(scheme) || uri.host().is_none() || uri.port().is_none() {
+            return Err(format!("it must be {scheme}://HOST:PORT"));
+        }
+        // What is encrypted is the network's business: the channel would do it itself.
+        let plain = text.replacen(scheme, "http", 1);
+        plain.parse().map_err(|error: http::uri::InvalidUri| error.to_string())
     }
 
     /// The service with its layers around it, to be linked or served. `service` names it in metrics.

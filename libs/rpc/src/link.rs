@@ -10,6 +10,7 @@ use std::{
 
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
 use posthorn_clock::{Clock, Instant, timeout};
 use posthorn_errors::{Code, Failure, failure_of, status_of};
 use tonic::{
@@ -21,7 +22,7 @@ use tonic::{
 use tower::{Service, ServiceExt};
 
 use crate::{
-    Address, MAX_MESSAGE_BYTES, PushClient, RoutingClient, Rpc, RpcConfig, SessionClient, StorageClient,
+    Address, MAX_MESSAGE_BYTES, PushClient, RoutingClient, Rpc, SessionClient, StorageClient,
     balanced::Endpoints,
     context, deadline,
     metrics::{Durations, code_of, code_of_status, method_of},
@@ -75,28 +76,27 @@ impl Link {
         Self::to(rpc, service, To::Here(routes.prepare()))
     }
 
-    /// To another process, `http://HOST:PORT`. Connects with the first call and again after a loss.
+    /// To another process, `http://HOST:PORT`, or `https://` where the services have certificates. Connects with the first call and again after a loss.
     /// Call it within a runtime.
     pub fn remote(rpc: &Rpc, service: &'static str, address: &str) -> Result<Self, LinkError> {
-        let wrong = |why: String| LinkError { address: address.to_owned(), why };
-        let uri: Uri = address.parse().map_err(|e: http::uri::InvalidUri| wrong(e.to_string()))?;
-        if uri.scheme_str() != Some("http") || uri.authority().is_none() {
-            return Err(wrong("it must be http://HOST:PORT".to_owned()));
-        }
-        Ok(Self::to(rpc, service, To::There(channel(&rpc.config, uri))))
+        let uri = rpc.address(address).map_err(|why| LinkError { address: address.to_owned(), why })?;
+        Ok(Self::to(rpc, service, To::There(channel(rpc, uri))))
     }
 
     /// To any of the processes at these addresses: the less busy of two that answer. What another process
     /// may be asked as well, after one did not answer, is asked there.
     pub fn any(rpc: &Rpc, service: &'static str, addresses: &[String]) -> Result<Self, LinkError> {
-        let parse = |text: &String| Address::parse(text).map_err(|why| LinkError { address: text.clone(), why });
+        let scheme = rpc.network.scheme();
+        let parse =
+            |text: &String| Address::parse(text, scheme).map_err(|why| LinkError { address: text.clone(), why });
         let addresses = addresses.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         if addresses.is_empty() {
             return Err(LinkError { address: String::new(), why: format!("no address of {service} is configured") });
         }
-        let config = rpc.config.clone();
-        let connect = move |address: &str| Some(channel(&config, address.parse().ok()?));
-        let endpoints = Endpoints::new(addresses, rpc.clock.clone(), rpc.metrics.endpoints(service), connect);
+        let shared = rpc.clone();
+        let connect = move |address: &str| Some(channel(&shared, shared.address(address).ok()?));
+        let (clock, gauges) = (rpc.clock.clone(), rpc.metrics.endpoints(service));
+        let endpoints = Endpoints::new(addresses, scheme, clock, gauges, connect);
         Ok(Self::to(rpc, service, To::Any(Arc::new(endpoints))))
     }
 
@@ -268,7 +268,12 @@ impl Drop for Silent<'_> {
 }
 
 /// A channel to one process. Connects with the first call and again after a loss.
-fn channel(config: &RpcConfig, uri: Uri) -> Channel {
+fn channel(rpc: &Rpc, uri: Uri) -> Channel {
+    let (config, network) = (&rpc.config, Arc::clone(&rpc.network));
+    let connector = tower::service_fn(move |to: Uri| {
+        let network = Arc::clone(&network);
+        async move { network.connect(&to).await.map(TokioIo::new) }
+    });
     Endpoint::from(uri)
         .connect_timeout(Duration::from_millis(config.connect_timeout_ms))
         .http2_keep_alive_interval(Duration::from_millis(config.keep_alive_ms))
@@ -276,8 +281,7 @@ fn channel(config: &RpcConfig, uri: Uri) -> Channel {
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .tcp_nodelay(true)
-        .connect_lazy()
+        .connect_with_connector_lazy(connector)
 }
 
 async fn through(mut channel: Channel, request: Request<Body>) -> Result<Response<Body>, Status> {

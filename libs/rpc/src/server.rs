@@ -1,16 +1,18 @@
 //! Serving a service to other processes.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
-use tokio::net::TcpListener;
-use tokio_stream::StreamExt;
-use tonic::{
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
+use futures_util::stream;
+use posthorn_clock::sleep;
+use tonic::{service::Routes, transport::Server};
+
+use crate::{
+    Rpc,
+    net::{Accepted, Listener},
 };
 
-use crate::Rpc;
-
+/// Between two attempts to take a connection, where none can be taken (no file descriptors).
+const PAUSE: Duration = Duration::from_millis(20);
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 
@@ -35,12 +37,15 @@ pub fn together(services: impl IntoIterator<Item = Routes>) -> Routes {
 pub async fn serve(
     rpc: &Rpc,
     routes: Routes,
-    listener: TcpListener,
+    listener: Box<dyn Listener>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let unbound = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unbound);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).filter(Result::is_ok);
+    let incoming = stream::unfold(rpc.network.guard(listener), |mut listener| async move {
+        let accepted = accept(&mut listener).await;
+        Some((io::Result::Ok(accepted), listener))
+    });
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -50,4 +55,16 @@ pub async fn serve(
         .serve_with_incoming_shutdown(incoming, stop)
         .await
         .map_err(|e| ServeError { address, why: e.to_string() })
+}
+
+async fn accept(listener: &mut Box<dyn Listener>) -> Accepted {
+    loop {
+        match Accepted::next(listener).await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::debug!(%error, "a connection of another service was not taken");
+                sleep(PAUSE).await;
+            }
+        }
+    }
 }

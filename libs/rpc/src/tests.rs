@@ -16,7 +16,7 @@ use posthorn_proto::internal::{CheckRequest, DescribeRequest};
 /// A service under the name of storage whose answers depend on the method: the generated client
 /// calls it over either link.
 #[derive(Clone, Default)]
-struct Odd {
+pub(crate) struct Odd {
     seen: Arc<Mutex<Option<Context>>>,
 }
 
@@ -65,7 +65,7 @@ async fn linked(remote: bool, config: RpcConfig) -> Linked {
         let address = format!("http://{}", listener.local_addr().unwrap());
         let (served, stop) = (rpc.clone(), tasks.stopping());
         tasks.background("serve", async move {
-            serve(&served, routes, listener, stop.cancelled_owned()).await.unwrap();
+            serve(&served, routes, Box::new(listener), stop.cancelled_owned()).await.unwrap();
         });
         Link::remote(&rpc, "storage", &address).unwrap()
     } else {

@@ -109,6 +109,7 @@ impl Cluster {
             topology: Topology::Local,
             roles,
             grpc: None,
+            network: posthorn_node::Tcp::shared(),
             engines,
             pages: axum::Router::new(),
         };
@@ -148,6 +149,7 @@ impl Cluster {
             topology: self.options.topology,
             roles: Roles::ALL,
             grpc: None,
+            network: posthorn_node::Tcp::shared(),
             engines,
             pages: axum::Router::new(),
         };

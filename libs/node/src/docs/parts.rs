@@ -61,16 +61,33 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("store.feed_max_age_ms", "How long they are kept."),
     Row::new("cluster", "How the processes of several tiers find each other; empty where one process runs all."),
     Row::new("cluster.grpc_addr", "Where the services of this process are served to others over gRPC; empty: nowhere."),
-    Row::new("cluster.advertise", "Where others reach that, `http://HOST:PORT`; routing needs it."),
+    Row::new(
+        "cluster.advertise",
+        "Where others reach that, `http://HOST:PORT`, or `https://` where there are certificates; routing needs it.",
+    ),
     Row::new(
         "cluster.storage",
-        "Where storage is: `http://HOST:PORT` for a process, `dns://HOST:PORT` for all that a name leads to.",
+        "Where storage is: `http://HOST:PORT` (or `https://`) for a process, `dns://HOST:PORT` for all that a name leads to.",
     ),
     Row::new("cluster.session", "Where session is, likewise."),
     Row::new(
         "cluster.push",
         "Where push is, likewise: gateways ask it for its dead letters (`posthorn letters`). Empty: that answers `unavailable`.",
     ),
+    Row::new(
+        "cluster.tls_ca_file",
+        "PEM file of the authority of the services. With it, and with the two below, all that they say to each other is encrypted (TLS 1.3), and only who shows a certificate of this authority is let in. Empty: in the clear.",
+    ),
+    Row::new(
+        "cluster.tls_cert_file",
+        "PEM file of the own certificate, for the host that `cluster.advertise` names; for servers and clients both.",
+    ),
+    Row::new("cluster.tls_key_file", "PEM file of its key."),
+    Row::new(
+        "cluster.tls_reload_ms",
+        "How often the three are read again: new connections are made with what they say then.",
+    ),
+    Row::new("cluster.tls_handshake_ms", "How long another process may take to shake hands."),
     Row::new("routing", "Owners of conversations: order, members, fan-out."),
     Row::new("routing.max_batch_entries", "Entries in one append of a conversation."),
     Row::new("routing.max_batch_bytes", "Bytes of bodies in one append of a conversation."),

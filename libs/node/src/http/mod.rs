@@ -19,8 +19,8 @@ use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use crate::listener::{Io, Listener};
 use bound::{Bound, Counted};
+use posthorn_rpc::{Io, Listener};
 
 /// The `[listen]` section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

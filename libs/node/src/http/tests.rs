@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{HttpServer, ListenConfig};
-use crate::listener::{Io, Listener};
+use posthorn_rpc::{Io, Listener};
 
 /// Accepts what the test dials.
 struct Pipes(mpsc::Receiver<DuplexStream>);

@@ -7,7 +7,8 @@ use axum::Router;
 use clap::Args;
 use posthorn_clock::Clock;
 use posthorn_node::{
-    ConfigSource, Node, NodeConfig, NodeParts, Reason, Role, Roles, Stopped, StoreEngine, Topology, while_waiting,
+    ConfigSource, Listener, Node, NodeConfig, NodeParts, Reason, Role, Roles, Stopped, StoreEngine, Topology,
+    while_waiting,
 };
 use posthorn_telemetry::Metrics;
 use tokio::{
@@ -57,6 +58,7 @@ async fn start(config: NodeConfig, roles: Roles, listener: TcpListener) -> Resul
     let (listen, shown) = (config.listen.clone(), metrics.clone());
     let work = Box::pin(async {
         let engines = posthorn_node::open(&config, roles, &clock, &metrics, &reason).await?;
+        let network = config.cluster.network(&metrics)?;
         reason.set("waiting for the other services".to_owned());
         let parts = NodeParts {
             listener: Box::new(listener),
@@ -64,7 +66,8 @@ async fn start(config: NodeConfig, roles: Roles, listener: TcpListener) -> Resul
             metrics,
             topology: Topology::Local,
             roles,
-            grpc,
+            grpc: grpc.map(|listener| Box::new(listener) as Box<dyn Listener>),
+            network,
             engines,
             pages: Router::new(),
         };

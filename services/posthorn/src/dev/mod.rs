@@ -93,6 +93,7 @@ pub async fn start(config: NodeConfig, topology: Topology, listener: TcpListener
         topology,
         roles: Roles::ALL,
         grpc: None,
+        network: posthorn_node::Tcp::shared(),
         engines,
         pages,
     };
