@@ -4,7 +4,6 @@
 //! Every seed runs in a process of its own: the runtime numbers its tasks per process, and the order
 //! in which a crash ends them follows these numbers.
 
-mod check;
 mod history;
 mod net;
 mod person;

@@ -1,16 +1,23 @@
 //! A person with one device: sends, receives, comes back after every crash.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use posthorn_client::{
     Client, ClientConfig, ClientDeps, ConnectionState, Event, Outgoing, SendState, Sink,
-    proto::{Entry, History as HistoryRequest},
+    proto::{Entry, History as HistoryRequest, Kind as EntryKind, Mark},
 };
 use posthorn_clock::{Clock, sleep};
+use posthorn_history::{Item, Kind, Op, Scope, body_digest};
 use posthorn_tasks::Tasks;
 
 use crate::{
-    history::{History, Kind, Op},
+    history::History,
     net::SimConnector,
     server::{HOST, PORT, World},
 };
@@ -24,6 +31,8 @@ struct Gathered {
     still_sending: usize,
     /// Highest seq that each person received, by conversation.
     received: BTreeMap<(String, String), u64>,
+    /// Conversations that each person was told the beginning of.
+    followed: BTreeSet<(String, String)>,
 }
 
 impl Crowd {
@@ -35,6 +44,13 @@ impl Crowd {
 
     pub fn all_sent(&self) -> bool {
         self.0.borrow().still_sending == 0
+    }
+
+    /// True once, and only before anything came: the first sync tells where a client begins.
+    fn follows(&self, name: &str, conversation: &str) -> bool {
+        let key = (name.to_owned(), conversation.to_owned());
+        let mut gathered = self.0.borrow_mut();
+        !gathered.received.contains_key(&key) && gathered.followed.insert(key)
     }
 }
 
@@ -48,11 +64,13 @@ pub struct Person {
 /// Entries in one page of the final read.
 const PAGE: u64 = 200;
 
-/// What a person calls an entry: the text, which is unique, or what the server made.
-fn id_of(entry: &Entry) -> String {
+/// What a person calls an entry: the text, which is unique; nothing where the server made it.
+fn item_of(entry: &Entry) -> Item {
     match &entry.body {
-        Some(body) if !body.text.is_empty() => body.text.clone(),
-        _ => format!("{}@{}", entry.kind().as_str_name(), entry.seq),
+        Some(body) if entry.kind() == EntryKind::Message => {
+            Item::new(entry.seq, body.text.as_str(), body_digest(body.text.as_bytes()))
+        }
+        _ => Item::new(entry.seq, "", 0),
     }
 }
 
@@ -94,27 +112,40 @@ impl Person {
             sleep(Duration::from_millis(clock.below(120))).await;
             let conversation = &self.conversations[usize::try_from(clock.below(self.conversations.len() as u64))?];
             let id = format!("{}-{n}", self.name);
-            let op = |seq| Op::Send { conversation: conversation.clone(), id: id.clone(), seq };
-            history.add(&self.name, Kind::Invoke, op(0));
+            let op = |seq, again| Op::Send {
+                conversation: conversation.clone(),
+                id: id.clone(),
+                author: self.name.clone(),
+                body: body_digest(id.as_bytes()),
+                seq,
+                again,
+            };
+            history.add(&self.name, Kind::Invoke, op(0, false));
             let mut sending = client.send(Outgoing::text(conversation, &id)).await?;
             match sending.stored().await {
-                Ok(stored) => history.add(&self.name, Kind::Ok, op(stored.seq)),
+                Ok(stored) => history.add(&self.name, Kind::Ok, op(stored.seq, stored.duplicate)),
                 Err(_) => match sending.state() {
                     SendState::Failed(failure) if failure.code.side_effect_free() => {
-                        history.add(&self.name, Kind::Fail, op(0));
+                        history.add(&self.name, Kind::Fail, op(0, false));
                     }
-                    _ => history.add(&self.name, Kind::Info, op(0)),
+                    _ => history.add(&self.name, Kind::Info, op(0, false)),
                 },
             }
         }
         crowd.0.borrow_mut().still_sending -= 1;
+        if crowd.all_sent() {
+            history.add(&self.name, Kind::Ok, Op::Settled);
+        }
         while !crowd.all_sent() {
             sleep(Duration::from_millis(20)).await;
         }
         for conversation in &self.conversations {
-            let ids = self.read(client, conversation).await?;
-            let end = ids.last().map_or(0, |(seq, _)| *seq);
-            history.add(&self.name, Kind::Ok, Op::Read { conversation: conversation.clone(), ids });
+            let op = |entries| Op::Read { conversation: conversation.clone(), scope: Scope::Whole, entries };
+            history.add(&self.name, Kind::Invoke, op(Vec::new()));
+            let entries = self.read(client, conversation).await?;
+            let end = entries.last().map_or(0, |item| item.seq);
+            history.add(&self.name, Kind::Ok, op(entries));
+            self.mark(client, history, conversation, end).await?;
             // Whatever was missed comes by itself; the simulation's time limit is the bound.
             let key = (self.name.clone(), conversation.clone());
             while crowd.0.borrow().received.get(&key).copied().unwrap_or(0) < end {
@@ -124,8 +155,28 @@ impl Person {
         Ok(())
     }
 
-    async fn read(&self, client: &Client, conversation: &str) -> anyhow::Result<Vec<(u64, String)>> {
-        let mut ids = Vec::new();
+    /// Has it all, and has read half of it: so that something stays unread.
+    async fn mark(&self, client: &Client, history: &History, conversation: &str, end: u64) -> anyhow::Result<()> {
+        let (place, user) = (conversation.to_owned(), self.name.clone());
+        let op = |delivered, read| Op::Mark { conversation: place.clone(), user: user.clone(), delivered, read };
+        history.add(&self.name, Kind::Invoke, op(end, end / 2));
+        loop {
+            let mark = Mark { conversation: place.clone(), delivered: end, read: end / 2 };
+            match client.mark(mark).await {
+                Ok(now) => {
+                    history.add(&self.name, Kind::Ok, op(now.delivered, now.read));
+                    let unread = Op::Unread { conversation: place.clone(), read: now.read, unread: now.unread };
+                    history.add(&self.name, Kind::Ok, unread);
+                    return Ok(());
+                }
+                Err(error) if error.retryable() => sleep(Duration::from_millis(50)).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn read(&self, client: &Client, conversation: &str) -> anyhow::Result<Vec<Item>> {
+        let mut items = Vec::new();
         let mut after = 0;
         loop {
             let request = HistoryRequest {
@@ -136,9 +187,9 @@ impl Person {
             };
             match client.history(request).await {
                 Ok(page) => {
-                    ids.extend(page.entries.iter().map(|entry| (entry.seq, id_of(entry))));
+                    items.extend(page.entries.iter().map(item_of));
                     if page.next == 0 {
-                        return Ok(ids);
+                        return Ok(items);
                     }
                     after = page.next;
                 }
@@ -152,15 +203,21 @@ impl Person {
 fn hear(name: &str, history: &History, crowd: &Crowd, event: Event) {
     match event {
         Event::Entries { conversation, entries } => {
-            for entry in entries {
-                let (conversation, seq, id) = (conversation.to_string(), entry.seq, id_of(&entry));
-                crowd.0.borrow_mut().received.insert((name.to_owned(), conversation.clone()), seq);
-                history.add(name, Kind::Ok, Op::Receive { conversation, seq, id });
+            let conversation = conversation.to_string();
+            if let Some(last) = entries.last() {
+                crowd.0.borrow_mut().received.insert((name.to_owned(), conversation.clone()), last.seq);
             }
+            let entries = entries.iter().map(item_of).collect();
+            history.add(name, Kind::Ok, Op::Receive { conversation, connection: 0, entries });
         }
-        Event::State(ConnectionState::Connected { .. }) => history.add(name, Kind::Ok, Op::Connected),
+        Event::Conversation(listed) if crowd.follows(name, &listed.conversation) => {
+            history.add(name, Kind::Ok, Op::Follow { conversation: listed.conversation, after: listed.end_seq });
+        }
+        Event::State(ConnectionState::Connected { resumed, .. }) => {
+            history.add(name, Kind::Ok, Op::Connect { resumed });
+        }
         Event::State(ConnectionState::Connecting { reason: Some(_), .. }) => {
-            history.add(name, Kind::Info, Op::Disconnected);
+            history.add(name, Kind::Info, Op::Disconnect);
         }
         _ => {}
     }

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use anyhow::Result;
 use posthorn_clock::Clock;
+use posthorn_history::{Kind, Op, Sight, check};
 
 use crate::{
-    check::check,
-    history::{History, Kind, Op},
+    history::History,
     person::{Crowd, Person},
     server::{HOST, START_MS, World},
 };
 
 /// Simulated time after which a run counts as stuck.
 const LIMIT: Duration = Duration::from_secs(300);
+/// What every run shows; a run without is no proof.
+const EXPECT: &[Sight] = &[Sight::Settled, Sight::Acked, Sight::Received, Sight::WholeRead, Sight::UnreadSeen];
 
 pub struct Outcome {
     pub history: History,
@@ -57,6 +59,11 @@ pub fn run(seed: u64) -> Result<Outcome> {
     let users: Vec<String> = (0..plan.people).map(|n| format!("person{n}")).collect();
     let conversations: Vec<String> = (0..plan.conversations).map(|n| format!("room{n}")).collect();
     let (world, history) = (World::new(seed, users.clone(), conversations.clone()), History::default());
+    for (user, conversation) in users.iter().flat_map(|user| conversations.iter().map(move |place| (user, place))) {
+        // They are named when it is made.
+        let (conversation, user) = (conversation.clone(), user.clone());
+        history.add_at(0, HOST, Kind::Ok, Op::Join { conversation, user, seq: 1 });
+    }
     let crowd = Crowd::of(users.len());
     let mut sim = turmoil::Builder::new()
         .rng_seed(seed)
@@ -79,9 +86,10 @@ pub fn run(seed: u64) -> Result<Outcome> {
             break;
         }
         world.cut_power();
+        // Before the step: what comes to rest in it, did so after the cut.
+        history.add_at(at_ms(&sim), HOST, Kind::Info, Op::Crash);
         sim.step().map_err(|error| anyhow::anyhow!("{error}"))?;
         sim.crash(HOST);
-        history.add_at(at_ms(&sim), HOST, Kind::Info, Op::Crash);
         crashes += 1;
         let back = sim.elapsed() + down;
         let done = step_until(&mut sim, back)?;
@@ -92,7 +100,9 @@ pub fn run(seed: u64) -> Result<Outcome> {
         }
     }
     let done = step_until(&mut sim, LIMIT)?;
-    let mut violations = check(&history.events());
+    let report = check(&history.events(), EXPECT);
+    let mut violations: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
+    violations.extend(report.missing.iter().map(|sight| format!("not seen: {sight}")));
     if !done {
         violations.push(format!("not done after {LIMIT:?} of simulated time"));
     }
