@@ -13,11 +13,13 @@ use posthorn_client::{
     proto::{History, Unit},
 };
 use posthorn_clock::{Instant, sleep};
+use posthorn_history::Scope;
 
 use super::{
     drive::{Drive, LOG_PAGE},
-    fleet::again,
+    fleet::{Member, again},
     ledger::{Expected, Seat, meets, print_of_entry, print_of_log},
+    tape::{BACKEND, item_of_entry, item_of_log},
 };
 
 /// Members that read their history at the same time.
@@ -35,7 +37,7 @@ pub struct Outcome {
 
 /// Messages of others that all members together should get.
 pub fn expected_deliveries(drive: &Drive) -> u64 {
-    let of_member = |(user, member): (usize, &super::fleet::Member)| -> u64 {
+    let of_member = |(user, member): (usize, &Member)| -> u64 {
         let seats = member.watcher.seats.lock();
         let of_seat = |seat: &Seat| due(user, seat, &drive.ledger.expected[seat.file]);
         seats.iter().map(of_seat).sum()
@@ -91,7 +93,7 @@ pub async fn members(drive: &Drive) -> Result<Outcome> {
                     let expected = &drive.ledger.expected[seat.file];
                     outcome.expected.fetch_add(due(user, seat, expected), Relaxed);
                     outcome.delivered.fetch_add(delivered(user, seat, expected), Relaxed);
-                    seat_by_history(drive, &member.client, seat, expected).await?;
+                    seat_by_history(drive, member, seat, expected).await?;
                 }
                 Ok(())
             }
@@ -110,14 +112,18 @@ fn delivered(user: usize, seat: &Seat, expected: &Expected) -> u64 {
     spans.map(|(from, to)| expected.of_others(user as u32, from, to)).sum()
 }
 
-async fn seat_by_history(drive: &Drive, client: &Client, seat: &Seat, expected: &Expected) -> Result<()> {
+async fn seat_by_history(drive: &Drive, member: &Member, seat: &Seat, expected: &Expected) -> Result<()> {
     let faults = &drive.ledger.faults;
     let count = |counter: &AtomicU64, by: u64| {
         counter.fetch_add(by, Relaxed);
     };
     let (mut after, mut read): (u64, Vec<(u64, u64)>) = (0, Vec::new());
+    let mut taped = drive.tape.reading(&member.id, &expected.conversation, Scope::Whole);
     loop {
-        let page = page(drive, client, &expected.conversation, after).await?;
+        let page = page(drive, &member.client, &expected.conversation, after).await?;
+        if let Some(taped) = &mut taped {
+            taped.extend(page.entries.iter().map(item_of_entry));
+        }
         for entry in &page.entries {
             if !expected.is(entry.seq, print_of_entry(entry)) {
                 count(&faults.mismatched, 1);
@@ -136,6 +142,7 @@ async fn seat_by_history(drive: &Drive, client: &Client, seat: &Seat, expected: 
         }
         after = page.next;
     }
+    drive.tape.read(&member.id, &expected.conversation, Scope::Whole, taped);
     // The history has exactly what the member may see, and what came live is in it.
     let visible: u64 = seat.seats.iter().map(|&(from, to)| to.min(expected.head_seq()) + 1 - from).sum();
     let held: u64 = read.iter().map(|&(from, to)| to + 1 - from).sum();
@@ -193,8 +200,12 @@ async fn page(
 pub async fn log(drive: &Drive, file: usize) -> Result<u64> {
     let expected = &drive.ledger.expected[file];
     let (mut after, mut wrong) = (0, 0);
+    let mut taped = drive.tape.reading(BACKEND, &expected.conversation, Scope::Log);
     loop {
         let page = again(&drive.patience, || drive.backend.entries(&expected.conversation, after, LOG_PAGE)).await?;
+        if let Some(taped) = &mut taped {
+            taped.extend(page.entries.iter().map(item_of_log));
+        }
         for entry in &page.entries {
             wrong += u64::from(entry.seq != after + 1 || !expected.is(entry.seq, print_of_log(entry)));
             after = entry.seq;
@@ -203,6 +214,7 @@ pub async fn log(drive: &Drive, file: usize) -> Result<u64> {
             break;
         }
     }
+    drive.tape.read(BACKEND, &expected.conversation, Scope::Log, taped);
     wrong += expected.head_seq().saturating_sub(after);
     drive.ledger.faults.mismatched.fetch_add(wrong, Relaxed);
     Ok(after)

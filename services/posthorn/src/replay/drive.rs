@@ -17,6 +17,7 @@ use posthorn_client::{
 };
 use posthorn_clock::{Instant, sleep_until};
 use posthorn_errors::Code;
+use posthorn_history::Kind;
 
 use super::{
     fleet::{Fleet, again},
@@ -24,6 +25,7 @@ use super::{
     patience::Patience,
     plan::{Plan, Step},
     run_state::RunState,
+    tape::{BACKEND, SYSTEM, Said, Tape, digest},
 };
 
 /// Entries in one page over HTTP.
@@ -55,6 +57,7 @@ pub struct Drive {
     pub backend: Backend,
     pub fleet: Arc<Fleet>,
     pub ledger: Arc<Ledger>,
+    pub tape: Tape,
     pub patience: Patience,
     pub pace: Pace,
     pub state: RunState,
@@ -72,6 +75,9 @@ impl Drive {
         let conversation = self.state.files[at].conversation.as_str();
         self.create(conversation, &self.state.files[at].path, &file.plan).await?;
         let done = if self.resumed { self.in_the_log(at, conversation, &file.plan).await? } else { 0 };
+        if self.tape.on() {
+            self.taped_before(at, conversation, file, done);
+        }
         for (number, step) in file.plan.steps.iter().enumerate().skip(done) {
             // Whether an earlier process tried this one is not known.
             let again = self.resumed && number == done;
@@ -123,6 +129,8 @@ impl Drive {
     ) -> Result<()> {
         let seq = Plan::seq_of(number);
         let id = |user: &u32| file.plan.users[*user as usize].0.as_str();
+        let said = self.tape.on().then(|| self.said(at, conversation, &file.plan, step)).flatten();
+        self.taped(said.as_ref(), Kind::Invoke, 0, false);
         match step {
             Step::Say { user, text, action, line } => {
                 self.pace.turn().await;
@@ -141,6 +149,7 @@ impl Drive {
                     .patience
                     .until(async { client.send(outgoing).await?.stored().await.map_err(anyhow::Error::from) });
                 let stored = stored.await.context("no acknowledgement for too long")??;
+                self.taped(said.as_ref(), Kind::Ok, stored.seq, stored.duplicate);
                 self.acked(at, seq, stored.seq, sent_us);
             }
             Step::System { text, line } => {
@@ -148,17 +157,63 @@ impl Drive {
                 let message_id = self.state.message_id(at, *line).to_string();
                 let sent_us = self.ledger.sending(at, seq);
                 let sent = again(&self.patience, || self.backend.send_system(conversation, text, &message_id)).await?;
+                self.taped(said.as_ref(), Kind::Ok, sent.seq, sent.duplicate);
                 self.acked(at, seq, sent.seq, sent_us);
             }
             Step::Join { user } => {
                 let who = [id(user)];
                 again(&self.patience, || self.backend.add_members(conversation, &who)).await?;
+                self.tape.joined(conversation, id(user), seq);
             }
             Step::Leave { user } => {
                 again(&self.patience, || self.backend.remove_member(conversation, id(user))).await?;
+                self.tape.left(conversation, id(user), seq);
             }
         }
         Ok(())
+    }
+
+    fn taped(&self, said: Option<&Said>, kind: Kind, seq: u64, again: bool) {
+        if let Some(said) = said {
+            self.tape.send(said, kind, seq, again);
+        }
+    }
+
+    /// The message of a step, if it is one.
+    fn said(&self, at: usize, conversation: &str, plan: &Plan, step: &Step) -> Option<Said> {
+        let (process, author, line, body) = match step {
+            Step::Say { user, text, action, line } => {
+                let user = plan.users[*user as usize].0.as_str();
+                (user, user, line, digest(*action, text))
+            }
+            Step::System { text, line } => (BACKEND, SYSTEM, line, digest(false, text)),
+            Step::Join { .. } | Step::Leave { .. } => return None,
+        };
+        Some(Said {
+            process: process.to_owned(),
+            author: author.to_owned(),
+            conversation: conversation.to_owned(),
+            message_id: self.state.message_id(at, *line).to_string(),
+            body,
+        })
+    }
+
+    /// Who is there from the start, and the steps of an earlier process, whose answers nobody here knows.
+    fn taped_before(&self, at: usize, conversation: &str, file: &File, done: usize) {
+        let id = |user: &u32| file.plan.users[*user as usize].0.as_str();
+        for user in &file.plan.starters {
+            self.tape.joined(conversation, id(user), 1);
+        }
+        for (number, step) in file.plan.steps.iter().enumerate().take(done) {
+            let said = self.said(at, conversation, &file.plan, step);
+            self.taped(said.as_ref(), Kind::Invoke, 0, false);
+            self.taped(said.as_ref(), Kind::Info, 0, false);
+            match step {
+                Step::Join { user } => self.tape.joined(conversation, id(user), Plan::seq_of(number)),
+                Step::Leave { user } => self.tape.left(conversation, id(user), Plan::seq_of(number)),
+                Step::Say { .. } | Step::System { .. } => {}
+            }
+        }
     }
 
     fn acked(&self, at: usize, seq: u64, stored: u64, sent_us: u64) {

@@ -9,16 +9,18 @@ use std::{
 use anyhow::{Result, bail};
 use futures_util::{StreamExt, stream};
 use posthorn_client::{
-    Client, ClientConfig, ClientDeps, Connector, Saved, Sink, TokenError, TokenReason, TokenSource,
+    Client, ClientConfig, ClientDeps, Connector, Observer, Saved, Sink, TokenError, TokenReason, TokenSource,
     backend::{Backend, BackendError},
 };
 use posthorn_clock::{Clock, sleep};
+use posthorn_history::{Kind, Op};
 use posthorn_tasks::Tasks;
 use tokio::sync::Semaphore;
 
 use super::{
     ledger::{Ledger, Watcher},
     patience::Patience,
+    tape::{Tape, Taped},
 };
 
 /// Requests over HTTP at the same time.
@@ -39,6 +41,7 @@ pub struct Person {
 }
 
 pub struct Member {
+    pub id: String,
     pub client: Client,
     pub watcher: Arc<Watcher>,
 }
@@ -73,6 +76,7 @@ pub struct Launch<'a> {
     pub clock: &'a Clock,
     pub tasks: &'a Tasks,
     pub ledger: &'a Arc<Ledger>,
+    pub tape: &'a Tape,
     pub patience: &'a Patience,
     /// Conversations exist already: read them from their beginning.
     pub resumed: bool,
@@ -176,7 +180,20 @@ fn start(launch: &Launch<'_>, number: usize, person: &Person, slots: Arc<Semapho
         tasks: launch.tasks.clone(),
         connector: Arc::clone(&launch.connector),
         tokens: Arc::new(tokens),
-        sink: Sink::Observer(watcher.clone()),
+        sink: Sink::Observer(observer(launch, person, &watcher)),
     };
-    Member { client: Client::start(config, deps), watcher }
+    Member { id: person.id.clone(), client: Client::start(config, deps), watcher }
+}
+
+/// Who counts, behind the tape where there is one.
+fn observer(launch: &Launch<'_>, person: &Person, watcher: &Arc<Watcher>) -> Arc<dyn Observer> {
+    if !launch.tape.on() {
+        return watcher.clone();
+    }
+    for (file, _) in &person.seats {
+        // The run made the conversations: nothing of them can be known before.
+        let conversation = launch.ledger.expected[*file].conversation.clone();
+        launch.tape.add(&person.id, Kind::Ok, Op::Follow { conversation, after: 0 });
+    }
+    Arc::new(Taped::new(launch.tape.clone(), person.id.clone(), Arc::clone(watcher)))
 }

@@ -16,8 +16,16 @@ mod plan;
 mod progress;
 mod report;
 mod run_state;
+mod tape;
 
-use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -34,6 +42,7 @@ use self::{
     plan::Plan,
     report::{FileReport, Report},
     run_state::RunState,
+    tape::Tape,
 };
 use crate::trust::TrustArgs;
 
@@ -60,6 +69,10 @@ pub struct ReplayArgs {
     /// Keep the run in this file, and go on with the run that it holds
     #[arg(long, value_name = "STATE")]
     resume: Option<PathBuf>,
+    /// Write what everybody did and saw into this file, check it at the end and fail if it breaks a rule
+    /// (docs/history.md)
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
     /// A JSON line a second on stderr; a bar where that is a terminal
     #[arg(long)]
     progress: bool,
@@ -110,6 +123,11 @@ pub async fn run(args: ReplayArgs) -> Result<ExitCode> {
     if let Err(error) = worked {
         report.error = Some(format!("{error:#}"));
     }
+    if let Some(path) = &args.history
+        && let Err(error) = prepared.judge(path, &mut report)
+    {
+        report.error.get_or_insert(format!("{error:#}"));
+    }
     if report.files.is_empty() {
         report.files = prepared.file_reports(&vec![0; prepared.files.len()]);
     }
@@ -136,6 +154,7 @@ struct Prepared {
     files: Vec<File>,
     people: Vec<Person>,
     ledger: Arc<Ledger>,
+    tape: Tape,
 }
 
 impl Prepared {
@@ -170,7 +189,17 @@ impl Prepared {
             Expected::new(&file.plan, conversation, &file.number, |line| state.message_id(at, line).to_string())
         });
         let ledger = Arc::new(Ledger::new(expected.collect()));
-        Ok(Self { state, resumed, files, people, ledger })
+        let tape = Tape::to(args.history.as_deref())?;
+        Ok(Self { state, resumed, files, people, ledger, tape })
+    }
+
+    /// Of a run that failed the history tells what happened; it came to no end that could be judged.
+    fn judge(&self, path: &Path, report: &mut Report) -> Result<()> {
+        match report.error {
+            Some(_) => self.tape.flush(path)?,
+            None => report.history = Some(self.tape.judge(path)?),
+        }
+        Ok(())
     }
 
     fn messages(&self) -> u64 {
@@ -218,7 +247,7 @@ async fn work(
     let connector = args.trust.connector()?;
     let timeout = Duration::from_secs(HTTP_TIMEOUT_S);
     let backend = Backend::over(Arc::clone(&connector), &base, &args.admin_key, timeout)?;
-    let ledger = &prepared.ledger;
+    let (ledger, tape) = (&prepared.ledger, &prepared.tape);
     let device = format!("replay-{:012x}", prepared.state.run);
     let resumed = prepared.resumed;
     let launch = Launch {
@@ -229,15 +258,16 @@ async fn work(
         clock,
         tasks,
         ledger,
+        tape,
         patience,
         resumed,
     };
     let fleet = Arc::new(Fleet::launch(&launch, &prepared.people).await?);
     report.connect_seconds = seconds(ledger.elapsed());
 
-    let (state, patience) = (prepared.state.clone(), patience.clone());
+    let (state, patience, tape) = (prepared.state.clone(), patience.clone(), tape.clone());
     let pace = Pace::new(args.speed.0);
-    let drive = Drive { backend, fleet, ledger: Arc::clone(ledger), patience, pace, state, resumed };
+    let drive = Drive { backend, fleet, ledger: Arc::clone(ledger), tape, patience, pace, state, resumed };
     let begun = Instant::now();
     let all = stream::iter(prepared.files.iter().enumerate().map(Ok::<_, anyhow::Error>))
         .try_for_each_concurrent(None, |(at, file)| drive.file(at, file));
@@ -249,6 +279,7 @@ async fn work(
     report.expected_deliveries = check::expected_deliveries(&drive);
     if driven.is_ok() {
         check::settle(&drive, Duration::from_secs(args.give_up_after_s.min(20))).await;
+        drive.tape.add(tape::BACKEND, posthorn_history::Kind::Ok, posthorn_history::Op::Settled);
     }
     report.seconds = seconds(begun.elapsed());
     let acked = ledger.acked.load(std::sync::atomic::Ordering::Relaxed);

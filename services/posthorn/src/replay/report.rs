@@ -33,6 +33,9 @@ pub struct Report {
     pub connect_seconds: f64,
     pub check_seconds: f64,
     pub files: Vec<FileReport>,
+    /// What the checker found in the history, where one was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<posthorn_history::Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -66,10 +69,11 @@ impl Report {
         [self.p50_ms, self.p99_ms, self.deliver_p50_ms, self.deliver_p99_ms] = ledger.percentiles();
     }
 
-    /// All six fault counts are 0, and everything was acknowledged.
+    /// All six fault counts are 0, everything was acknowledged, and the history, if there is one, is good.
     pub fn clean(&self) -> bool {
         let faults = [self.lost, self.duplicated, self.reordered, self.gaps, self.mismatched, self.wrong_recipients];
-        self.error.is_none() && self.acked == self.messages && faults == [0; 6]
+        let good = self.history.as_ref().is_none_or(posthorn_history::Report::good);
+        self.error.is_none() && self.acked == self.messages && faults == [0; 6] && good
     }
 
     pub fn text(&self) -> String {
@@ -93,6 +97,9 @@ impl Report {
                 "{:>18}  {} lines, log up to {}: {} ({})\n",
                 "file", file.counts.lines, file.head_seq, file.path, file.conversation
             ));
+        }
+        if let Some(history) = &self.history {
+            text.push_str(&format!("history: {}", history.text()));
         }
         let verdict = match (&self.error, self.clean()) {
             (Some(error), _) => format!("FAILED: {error}\n"),
