@@ -16,8 +16,9 @@ use chat::ChatArgs;
 use clap::{Parser, Subcommand};
 use commands::{
     backup::BackupArgs, cluster::ClusterCommand, config::ConfigCommand, drain::DrainArgs, errors::ErrorsArgs,
-    export::ExportArgs, import::ImportArgs, letters::LettersCommand, operator_key::OperatorKeyArgs,
-    restore::RestoreArgs, schema::SchemaCommand, serve::ServeArgs, token::TokenArgs, version::VersionArgs,
+    export::ExportArgs, history::HistoryCommand, import::ImportArgs, letters::LettersCommand,
+    operator_key::OperatorKeyArgs, restore::RestoreArgs, schema::SchemaCommand, serve::ServeArgs, token::TokenArgs,
+    version::VersionArgs,
 };
 use dev::DevArgs;
 use replay::ReplayArgs;
@@ -68,6 +69,9 @@ enum Command {
     Chat(ChatArgs),
     /// Replay chat logs over real connections and check what everybody received
     Replay(ReplayArgs),
+    /// What a run recorded of its clients: hold it to the rules
+    #[command(subcommand)]
+    History(HistoryCommand),
     /// Measure durable sends a second on this machine and its disk
     Bench(BenchArgs),
     /// Say which build this is
@@ -102,6 +106,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Chat(args) => return on_runtime(chat::run(args)),
         Command::Bench(args) => return on_runtime(bench::run(args)),
         Command::Replay(args) => return on_runtime(replay::run(args)),
+        Command::History(command) => return commands::history::run(&command),
         Command::Restore(args) => commands::restore::run(&args)?,
         Command::Version(args) => commands::version::run(&args)?,
     }

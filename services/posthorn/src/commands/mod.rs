@@ -6,6 +6,7 @@ pub mod config;
 pub mod drain;
 pub mod errors;
 pub mod export;
+pub mod history;
 pub mod import;
 pub mod letters;
 mod operator;
