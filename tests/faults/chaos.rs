@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Context, Result, ensure};
 use parking_lot::Mutex;
 use posthorn_clock::{Instant, sleep};
+use posthorn_history::Sight;
 use posthorn_testkit::{Deployment, Member, Signal};
 use serde::Serialize;
 
@@ -26,10 +27,9 @@ const CONVERSATIONS: u32 = 4;
 pub struct Report {
     minutes: f64,
     seed: u64,
-    /// Sends and deliveries.
+    /// Events of what everybody did and saw.
     operations: u64,
     acked: u64,
-    /// Conversations whose every delivery was checked.
     histories_checked: u64,
     pub faults_by_kind: BTreeMap<&'static str, u64>,
     pub violations: Vec<String>,
@@ -66,10 +66,8 @@ pub async fn run(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64) -> 
         first_failing_seed: None,
     };
     match outcome {
-        Ok(outcome) => {
-            report.operations = outcome.number("messages") + outcome.number("delivered");
-            report.acked = outcome.number("acked");
-            report.histories_checked = u64::from(CONVERSATIONS);
+        Ok((operations, acked)) => {
+            (report.operations, report.acked, report.histories_checked) = (operations, acked, 1);
         }
         Err(error) => {
             report.violations.push(format!("{error:#}"));
@@ -79,7 +77,8 @@ pub async fn run(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64) -> 
     Ok(report)
 }
 
-async fn under(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64, counts: &Counts) -> Result<talk::Outcome> {
+/// Events of its history, and acknowledged messages.
+async fn under(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64, counts: &Counts) -> Result<(u64, u64)> {
     let mut stage = Stage::set(cluster, disk, counts).await?;
     let before = after::Normal::of(cluster).await?;
     let feed = feed::Follower::start(cluster).await?;
@@ -95,10 +94,11 @@ async fn under(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64, count
     stage.heal().await?;
     let outcome = run.result().await?;
     outcome.whole()?;
-    feed.complete(&outcome.conversations()?).await?;
+    let fed = feed.complete(&outcome.conversations()?).await?;
+    let report = outcome.judge("chaos", fed, &[Sight::Reconnected])?;
     stage.strike().await?;
     after::check(cluster, &before).await?;
-    Ok(outcome)
+    Ok((report.events, outcome.number("acked")))
 }
 
 impl<'a> Stage<'a> {

@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Context, Result, bail, ensure};
 use posthorn_clock::{Clock, Instant, sleep};
 use posthorn_feed::{Feed, PARTITIONS};
+use posthorn_history::{Item, body_digest};
 use posthorn_nats::{Connection, JetStreamFeed};
 use posthorn_node::ConfigSource;
+use posthorn_proto::{client::Kind, convert::entry_of};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 use posthorn_testkit::Deployment;
@@ -24,6 +26,8 @@ pub struct Follower {
     after: BTreeMap<u16, u64>,
     /// The first and the last seq of each conversation.
     seen: BTreeMap<String, (u64, u64)>,
+    /// What was read of each, in its order.
+    entries: BTreeMap<String, Vec<Item>>,
     tasks: Tasks,
 }
 
@@ -46,12 +50,12 @@ impl Follower {
         for partition in 0..PARTITIONS {
             after.insert(partition, feed.cursor(PUSH, partition).await?);
         }
-        Ok(Self { feed, after, seen: BTreeMap::new(), tasks })
+        Ok(Self { feed, after, seen: BTreeMap::new(), entries: BTreeMap::new(), tasks })
     }
 
     /// Every entry of each conversation up to its head is there, its first copy in order, and the push service has
-    /// handled all of it.
-    pub async fn complete(mut self, conversations: &[(String, u64)]) -> Result<()> {
+    /// handled all of it. What the feed had of each, in the order in which it came.
+    pub async fn complete(mut self, conversations: &[(String, u64)]) -> Result<Vec<(String, Vec<Item>)>> {
         let begun = Instant::now();
         loop {
             let read = self.read().await?;
@@ -72,7 +76,8 @@ impl Follower {
             }
             sleep(POLL).await;
         }
-        Ok(())
+        let entries = std::mem::take(&mut self.entries).into_iter();
+        Ok(entries.filter(|(name, _)| conversations.iter().any(|(one, _)| one == name)).collect())
     }
 
     /// What is there now; false if that was nothing.
@@ -84,7 +89,14 @@ impl Follower {
                 let Some(end) = batch.last() else { break };
                 (*after, any) = (end.offset, true);
                 for fed in batch {
-                    let seq = fed.entry.row.context("an entry without its row")?.seq;
+                    let entry = entry_of(&fed.entry.row.context("an entry without its row")?)?;
+                    let (seq, text) = (entry.seq, entry.body.as_ref().map_or("", |body| body.text.as_str()));
+                    // As the replay names them.
+                    let item = match entry.kind() {
+                        Kind::Message => Item::new(seq, entry.message_id.as_str(), body_digest(text.as_bytes())),
+                        _ => Item::new(seq, "", 0),
+                    };
+                    self.entries.entry(fed.entry.conversation.clone()).or_default().push(item);
                     let (_, last) = self.seen.entry(fed.entry.conversation).or_insert((seq, seq - 1));
                     // Copies may come late.
                     ensure!(seq <= *last + 1, "after {last} the feed has {seq}");

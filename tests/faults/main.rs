@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use posthorn_clock::{Instant, sleep};
+use posthorn_history::Sight;
 use posthorn_testkit::{Deployment, Signal};
 
 use crate::{disk::Disk, lossy::Lossy, talk::Talk};
@@ -54,6 +55,18 @@ enum Fault {
     LoseBus,
     /// An instance of each service whose clock is an hour ahead.
     Clocks,
+}
+
+impl Fault {
+    /// What a run through it must have shown: where gateways end, people connect again.
+    fn shows(self) -> &'static [Sight] {
+        let gateways = match self {
+            Self::KillEach | Self::Clocks | Self::KillTier("gateway") => true,
+            Self::Roll(tiers) => tiers.contains(&"gateway"),
+            _ => false,
+        };
+        if gateways { &[Sight::Reconnected] } else { &[] }
+    }
 }
 
 struct Case {
@@ -188,7 +201,8 @@ async fn under(cluster: &Deployment, case: &Case) -> Result<String> {
     };
     let outcome = run.result().await?;
     outcome.whole()?;
-    feed.complete(&outcome.conversations()?).await?;
+    let fed = feed.complete(&outcome.conversations()?).await?;
+    outcome.judge(case.name, fed, case.fault.shows())?;
     let (took, limit) = (outcome.delivered_within_ms(), case.max_deliver_ms);
     ensure!(took <= limit, "99 of 100 deliveries took up to {took} ms, more than {limit}");
     if let Some(lossy) = lossy {

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use posthorn_clock::{Instant, sleep, timeout};
+use posthorn_history::{Checker, Event, Item, Kind, Op, Reader, Recorder, Sight};
 use posthorn_testkit::{Deployment, Server};
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -22,12 +23,16 @@ const GIVE_UP: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(200);
 /// Messages a second.
 const SPEED: u32 = 30;
+/// What every run shows.
+const EVERY_RUN: &[Sight] =
+    &[Sight::Settled, Sight::Acked, Sight::Received, Sight::WholeRead, Sight::Joined, Sight::Left, Sight::Fed];
 const NICKS: [&str; 8] = ["ada", "ben", "cyd", "dee", "eve", "fay", "gus", "hal"];
 
 pub struct Run {
     child: Child,
     output: PathBuf,
     errors: PathBuf,
+    history: PathBuf,
     begun: Instant,
     patience: Duration,
 }
@@ -52,11 +57,13 @@ impl Talk {
         command.args(["--give-up-after-s", &GIVE_UP.as_secs().to_string()]);
         let url = self.url.as_ref().unwrap_or(&cluster.running.ws);
         command.args(["--url", url, "--admin-key", &cluster.running.admin_key]).args(&files);
-        let (output, errors) = (cluster.dir().join("replay.out"), cluster.dir().join("replay.err"));
+        let [output, errors, history] =
+            ["replay.out", "replay.err", "history.jsonl"].map(|name| cluster.dir().join(name));
+        command.arg("--history").arg(&history);
         command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(File::create(&errors)?).kill_on_drop(true);
         let child = command.spawn().context("cannot start the replay")?;
         let patience = REPLAY + Duration::from_secs(self.seconds.into());
-        Ok(Run { child, output, errors, begun: Instant::now(), patience })
+        Ok(Run { child, output, errors, history, begun: Instant::now(), patience })
     }
 }
 
@@ -108,7 +115,7 @@ impl Run {
         let (output, errors) = (fs::read_to_string(&self.output)?, fs::read_to_string(&self.errors)?);
         let line = output.lines().last().with_context(|| format!("the replay says nothing: {status}\n{errors}"))?;
         let result = serde_json::from_str(line).with_context(|| format!("{line:?} is no JSON\n{errors}"))?;
-        Ok(Outcome { result, succeeded: status.success() })
+        Ok(Outcome { result, succeeded: status.success(), history: self.history })
     }
 }
 
@@ -116,6 +123,7 @@ impl Run {
 pub struct Outcome {
     result: Value,
     succeeded: bool,
+    history: PathBuf,
 }
 
 impl Outcome {
@@ -125,6 +133,28 @@ impl Outcome {
         }
         ensure!(self.succeeded && self.result["acked"] == self.result["messages"], "{}", self.result);
         Ok(())
+    }
+
+    /// What everybody did and saw under this fault, and what the feed was given, breaks no rule; it shows what is
+    /// expected of every run, and of this one.
+    pub fn judge(&self, fault: &str, fed: Vec<(String, Vec<Item>)>, expect: &[Sight]) -> Result<posthorn_history::Report> {
+        let file = Recorder::append(&self.history)?;
+        for (conversation, entries) in fed {
+            file.add(0, "follower", Kind::Ok, Op::Feed { conversation, entries });
+        }
+        file.flush()?;
+        let mut checker = Checker::default();
+        if fault != "none" {
+            // It was over before people had ended.
+            let op = Op::Fault { what: fault.to_owned() };
+            checker.take(&Event { at_ms: 0, process: "faults".to_owned(), kind: Kind::Info, op });
+        }
+        for event in Reader::open(&self.history)? {
+            checker.take(&event?);
+        }
+        let report = checker.finish(&[EVERY_RUN, expect].concat());
+        ensure!(report.good(), "{}: {}", self.history.display(), report.text());
+        Ok(report)
     }
 
     /// Where they talked, and the last seq of each.
