@@ -45,7 +45,7 @@ pub enum Op {
     /// Live, in the order in which they came.
     Receive {
         conversation: String,
-        /// The how manieth connection of the process they came on; 0: behind the client library, over all of them.
+        /// Number of the process's connection that brought them, from 1; 0: behind the client library, over all.
         #[serde(default, skip_serializing_if = "is_0")]
         connection: u64,
         entries: Vec<Item>,

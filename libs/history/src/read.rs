@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn what_is_no_history_is_told_with_its_line() {
         let of = |text: &str| match Reader::new(text.as_bytes()) {
-            Ok(reader) => reader.map(|event| event.map(drop)).collect::<Result<(), _>>().unwrap_err().to_string(),
+            Ok(mut reader) => reader.try_for_each(|event| event.map(drop)).unwrap_err().to_string(),
             Err(error) => error.to_string(),
         };
         assert!(of("").starts_with("is no history"));

@@ -43,7 +43,10 @@ macro_rules! words {
 
             fn from_str(word: &str) -> Result<Self, String> {
                 let found = Self::ALL.iter().copied().find(|known| known.as_str() == word);
-                found.ok_or_else(|| format!("`{word}` is none of {}", Self::ALL.iter().map(|k| k.as_str()).collect::<Vec<_>>().join(", ")))
+                found.ok_or_else(|| {
+                    let all: Vec<&str> = Self::ALL.iter().map(|known| known.as_str()).collect();
+                    format!("`{word}` is none of {}", all.join(", "))
+                })
             }
         }
     };

@@ -269,6 +269,37 @@ fn every_rule_catches_what_was_broken_by_hand_and_no_other_rule_does() {
     }
 }
 
+/// Not only where somebody thought of it.
+#[test]
+fn whatever_entry_of_whatever_event_is_altered_swapped_or_repeated_it_is_found() {
+    type Alter = fn(&mut Vec<Item>, usize);
+    let good = story(LOG);
+    let alter: [(&str, Alter); 4] = [
+        ("is another", |entries, at| entries[at].id = "ghost".to_owned()),
+        ("has another body", |entries, at| entries[at].body = 99),
+        ("comes before the one before", |entries, at| entries.swap(at, at - 1)),
+        ("comes twice", |entries, at| entries.insert(at, entries[at].clone())),
+    ];
+    let mut found = 0;
+    for (place, event) in good.iter().enumerate() {
+        let (Op::Receive { entries, .. } | Op::Read { entries, .. }) = &event.op else { continue };
+        for at in 0..entries.len() {
+            for (what, alter) in alter {
+                // A body that was not looked at is nothing to compare with.
+                if (what.contains("body") && entries[at].body == 0) || (what.contains("before") && at == 0) {
+                    continue;
+                }
+                let mut broken = good.clone();
+                let (Op::Receive { entries, .. } | Op::Read { entries, .. }) = &mut broken[place].op else { continue };
+                alter(entries, at);
+                assert!(!check(&broken, &[]).good(), "entry {at} of {event:?} {what}");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 100, "{found}");
+}
+
 #[test]
 fn what_a_reset_declares_is_no_gap() {
     let reset = |connection| ok("a/1", Op::Reset { connection, conversations: vec![C.into()] });
