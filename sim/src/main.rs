@@ -4,16 +4,24 @@
 //! Every seed runs in a process of its own: the runtime numbers its tasks per process, and the order
 //! in which a crash ends them follows these numbers.
 
+mod alone;
+mod engines;
+mod faults;
+mod fleet;
 mod history;
 mod net;
 mod person;
 mod scenario;
-mod server;
+mod world;
 
-use std::process::{Command, ExitCode};
+use std::{
+    collections::BTreeMap,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use rand::{SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
 
 #[derive(Parser)]
@@ -36,14 +44,9 @@ struct Report {
     operations: u64,
     acked: u64,
     histories_checked: u64,
-    faults_by_kind: Faults,
+    faults_by_kind: BTreeMap<String, u64>,
     violations: Vec<String>,
     first_failing_seed: Option<u64>,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Faults {
-    crash: u64,
 }
 
 fn main() -> Result<ExitCode> {
@@ -57,6 +60,7 @@ fn main() -> Result<ExitCode> {
 }
 
 fn one(seed: u64) -> Result<Report> {
+    mad_turmoil::rand::set_rng(StdRng::seed_from_u64(seed));
     let outcome = scenario::run(seed)?;
     print!("{}", outcome.history.lines());
     let (operations, acked) = outcome.counts();
@@ -65,7 +69,7 @@ fn one(seed: u64) -> Result<Report> {
         operations,
         acked,
         histories_checked: 1,
-        faults_by_kind: Faults { crash: outcome.crashes },
+        faults_by_kind: outcome.faults.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
         first_failing_seed: (!outcome.violations.is_empty()).then_some(seed),
         violations: outcome.violations,
     })
@@ -85,7 +89,9 @@ fn many(from: u64, seeds: u64) -> Result<Report> {
         total.operations += report.operations;
         total.acked += report.acked;
         total.histories_checked += 1;
-        total.faults_by_kind.crash += report.faults_by_kind.crash;
+        for (kind, count) in report.faults_by_kind {
+            *total.faults_by_kind.entry(kind).or_default() += count;
+        }
         total.first_failing_seed = total.first_failing_seed.or(report.first_failing_seed);
         total.violations.extend(report.violations.into_iter().map(|violation| format!("seed {seed}: {violation}")));
     }

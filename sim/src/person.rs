@@ -19,7 +19,7 @@ use posthorn_tasks::Tasks;
 use crate::{
     history::History,
     net::SimConnector,
-    server::{HOST, PORT, World},
+    world::{PORT, World},
 };
 
 /// Shared by the people of one simulation.
@@ -29,6 +29,9 @@ pub struct Crowd(Rc<RefCell<Gathered>>);
 #[derive(Default)]
 struct Gathered {
     still_sending: usize,
+    /// Nothing is broken any more.
+    calm: bool,
+    settled: bool,
     /// Highest seq that each person received, by conversation.
     received: BTreeMap<(String, String), u64>,
     /// Conversations that each person was told the beginning of.
@@ -44,6 +47,19 @@ impl Crowd {
 
     pub fn all_sent(&self) -> bool {
         self.0.borrow().still_sending == 0
+    }
+
+    pub fn calm_down(&self) {
+        self.0.borrow_mut().calm = true;
+    }
+
+    fn at_rest(&self) -> bool {
+        self.all_sent() && self.0.borrow().calm
+    }
+
+    /// True for one of them.
+    fn settles(&self) -> bool {
+        !std::mem::replace(&mut self.0.borrow_mut().settled, true)
     }
 
     /// True once, and only before anything came: the first sync tells where a client begins.
@@ -83,25 +99,29 @@ impl Person {
             }
         };
         let (sink, mut events) = Sink::channel(1_024);
-        let clock = world.clock(self.number);
+        let clock = world.clock(self.number, 0);
         let deps = ClientDeps {
             clock: clock.clone(),
             tasks: Tasks::new(),
-            connector: Arc::new(SimConnector),
+            connector: Arc::new(SimConnector::to(world.gates(), usize::try_from(self.number)?)),
             tokens: Arc::new(token),
             sink,
         };
-        let client = Client::start(ClientConfig::new(format!("ws://{HOST}:{PORT}/v1/ws")), deps);
+        let client = Client::start(ClientConfig::new(format!("ws://gate:{PORT}/v1/ws")), deps);
         let (name, heard, seen) = (self.name.clone(), history.clone(), crowd.clone());
         let listener = async move {
             while let Some(event) = events.recv().await {
+                if let Event::State(ConnectionState::Disconnected { reason }) = &event {
+                    return format!("{name} stays away: {reason:?}");
+                }
                 hear(&name, &heard, &seen, event);
             }
+            format!("the client of {name} ended")
         };
         tokio::select! {
             biased;
             result = self.act(&client, &clock, &crowd, &history) => result?,
-            () = listener => {}
+            why = listener => return Err(why.into()),
         }
         client.close().await;
         Ok(())
@@ -133,11 +153,11 @@ impl Person {
             }
         }
         crowd.0.borrow_mut().still_sending -= 1;
-        if crowd.all_sent() {
-            history.add(&self.name, Kind::Ok, Op::Settled);
-        }
-        while !crowd.all_sent() {
+        while !crowd.at_rest() {
             sleep(Duration::from_millis(20)).await;
+        }
+        if crowd.settles() {
+            history.add(&self.name, Kind::Ok, Op::Settled);
         }
         for conversation in &self.conversations {
             let op = |entries| Op::Read { conversation: conversation.clone(), scope: Scope::Whole, entries };

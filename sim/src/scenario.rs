@@ -1,26 +1,36 @@
-//! People sending; crashes in which unsynced writes vanish; restarts; reconnects.
+//! People talk while processes crash, stop and start, ways between them break, clocks are wrong and engines
+//! misbehave; then everything they did and saw is held to the rules.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use posthorn_clock::Clock;
 use posthorn_history::{Kind, Op, Sight, check};
+use posthorn_node::Role;
 
 use crate::{
+    alone::{self, Alone},
+    engines::Storm,
+    faults::{self, Step, Timed},
+    fleet::{Fleet, GATES, HOSTS},
     history::History,
     person::{Crowd, Person},
-    server::{HOST, START_MS, World},
+    world::{START_MS, World},
 };
 
 /// Simulated time after which a run counts as stuck.
 const LIMIT: Duration = Duration::from_secs(300);
 /// What every run shows; a run without is no proof.
 const EXPECT: &[Sight] = &[Sight::Settled, Sight::Acked, Sight::Received, Sight::WholeRead, Sight::UnreadSeen];
+/// How wrong a clock is at most.
+const SKEW_MS: u64 = 3_600_000;
+/// `session.leeway_ms`, as it is where nobody changes it.
+const LEEWAY_MS: u64 = 5_000;
 
 pub struct Outcome {
     pub history: History,
     pub violations: Vec<String>,
-    pub crashes: u64,
+    pub faults: BTreeMap<&'static str, u64>,
 }
 
 impl Outcome {
@@ -34,87 +44,209 @@ impl Outcome {
 
 /// What the seed decides before anything runs.
 struct Plan {
-    people: u64,
+    /// One process with everything in it, or two of each tier.
+    alone: bool,
+    users: Vec<String>,
+    conversations: Vec<String>,
     sends: u64,
-    conversations: u64,
-    /// (when, for how long), ascending.
-    crashes: Vec<(Duration, Duration)>,
+    skews_ms: Vec<i64>,
+    /// Ascending.
+    steps: Vec<Timed>,
 }
 
 fn plan(seed: u64) -> Result<Plan> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     // Only its entropy is used.
     let draw = runtime.block_on(async { Clock::simulated(seed, START_MS) });
-    let mut at = Duration::ZERO;
-    let crashes = (0..1 + draw.below(3)).map(|_| {
-        at += Duration::from_millis(200 + draw.below(1_500));
-        (at, Duration::from_millis(50 + draw.below(1_000)))
-    });
-    let crashes = crashes.collect();
-    Ok(Plan { people: 2 + draw.below(4), sends: 8 + draw.below(24), conversations: 1 + draw.below(3), crashes })
+    let alone = seed % 4 == 1;
+    let users: Vec<String> = (0..2 + draw.below(4)).map(|n| format!("person{n}")).collect();
+    let conversations = (0..1 + draw.below(3)).map(|n| format!("room{n}")).collect();
+    let steps = if alone { faults::power_cuts(&draw) } else { faults::of_a_fleet(&draw, &users) };
+    // Most clocks are right; those that say whether a token holds, within the leeway.
+    let skew = |(name, _): &(&str, &[Role])| {
+        let most = if name.starts_with("front") { LEEWAY_MS / 2 } else { SKEW_MS };
+        let skew = i64::try_from(draw.below(2 * most)).unwrap_or(0) - i64::try_from(most).unwrap_or(0);
+        if draw.below(4) == 0 { skew } else { 0 }
+    };
+    let skews_ms = HOSTS.iter().map(skew).collect();
+    Ok(Plan { alone, users, conversations, sends: 8 + draw.below(24), skews_ms, steps })
+}
+
+/// The simulation, and the software that can be told to end.
+struct Stage<'a> {
+    sim: turmoil::Sim<'a>,
+    world: World,
+    crowd: Crowd,
+    history: History,
+    faults: BTreeMap<&'static str, u64>,
+    /// Hosts that do not run.
+    down: Vec<&'static str>,
+    host: Software,
+}
+
+enum Software {
+    Alone(Alone),
+    Fleet(Fleet, Storm),
 }
 
 pub fn run(seed: u64) -> Result<Outcome> {
     let plan = plan(seed)?;
-    let users: Vec<String> = (0..plan.people).map(|n| format!("person{n}")).collect();
-    let conversations: Vec<String> = (0..plan.conversations).map(|n| format!("room{n}")).collect();
-    let (world, history) = (World::new(seed, users.clone(), conversations.clone()), History::default());
-    for (user, conversation) in users.iter().flat_map(|user| conversations.iter().map(move |place| (user, place))) {
-        // They are named when it is made.
-        let (conversation, user) = (conversation.clone(), user.clone());
-        history.add_at(0, HOST, Kind::Ok, Op::Join { conversation, user, seq: 1 });
-    }
-    let crowd = Crowd::of(users.len());
-    let mut sim = turmoil::Builder::new()
-        .rng_seed(seed)
-        .simulation_duration(LIMIT)
-        .tick_duration(Duration::from_millis(1))
-        .min_message_latency(Duration::from_millis(1))
-        .max_message_latency(Duration::from_millis(20))
-        .tcp_capacity(4_096)
-        .build();
-    let served = world.clone();
-    sim.host(HOST, move || served.clone().serve());
-    for (number, name) in (1..).zip(&users) {
-        let person = Person { name: name.clone(), number, sends: plan.sends, conversations: conversations.clone() };
-        sim.client(name.as_str(), person.live(world.clone(), crowd.clone(), history.clone()));
-    }
-    let at_ms = |sim: &turmoil::Sim<'_>| u64::try_from(sim.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let mut crashes = 0;
-    for (when, down) in plan.crashes {
-        if step_until(&mut sim, when)? || crowd.all_sent() {
-            break;
-        }
-        world.cut_power();
-        // Before the step: what comes to rest in it, did so after the cut.
-        history.add_at(at_ms(&sim), HOST, Kind::Info, Op::Crash);
-        sim.step().map_err(|error| anyhow::anyhow!("{error}"))?;
-        sim.crash(HOST);
-        crashes += 1;
-        let back = sim.elapsed() + down;
-        let done = step_until(&mut sim, back)?;
-        sim.bounce(HOST);
-        history.add_at(at_ms(&sim), HOST, Kind::Info, Op::Restart);
-        if done {
-            break;
-        }
-    }
-    let done = step_until(&mut sim, LIMIT)?;
-    let report = check(&history.events(), EXPECT);
-    let mut violations: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
+    let gates: &[&str] = if plan.alone { &[alone::HOST] } else { &GATES };
+    let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
+    let world = World::new(seed, plan.users.clone(), plan.conversations.clone(), gates);
+    let mut stage = Stage::set(seed, &plan, world);
+    stage.people(&plan);
+    let played = stage.play(&plan.steps).and_then(|done| {
+        stage.calm();
+        Ok(done || stage.until(LIMIT)?)
+    });
+    let report = check(&stage.history.events(), EXPECT);
+    let mut violations = match played {
+        Ok(true) => Vec::new(),
+        Ok(false) => vec![format!("not done after {LIMIT:?} of simulated time")],
+        Err(error) => vec![format!("{error:#}")],
+    };
+    violations.extend(report.violations.iter().map(ToString::to_string));
     violations.extend(report.missing.iter().map(|sight| format!("not seen: {sight}")));
-    if !done {
-        violations.push(format!("not done after {LIMIT:?} of simulated time"));
-    }
-    Ok(Outcome { history, violations, crashes })
+    Ok(Outcome { history: stage.history, violations, faults: stage.faults })
 }
 
-/// True when every client has ended.
-fn step_until(sim: &mut turmoil::Sim<'_>, when: Duration) -> Result<bool> {
-    while sim.elapsed() < when {
-        if sim.step().map_err(|error| anyhow::anyhow!("{error}"))? {
-            return Ok(true);
+impl Stage<'_> {
+    fn set(seed: u64, plan: &Plan, world: World) -> Self {
+        let mut sim = turmoil::Builder::new()
+            .rng_seed(seed)
+            .simulation_duration(LIMIT)
+            .tick_duration(Duration::from_millis(1))
+            .min_message_latency(Duration::from_millis(1))
+            .max_message_latency(Duration::from_millis(20))
+            .tcp_capacity(4_096)
+            .build();
+        let host = if plan.alone {
+            let alone = Alone::new(world.clone());
+            let served = alone.clone();
+            sim.host(alone::HOST, move || served.clone().serve());
+            Software::Alone(alone)
+        } else {
+            let storm = Storm::default();
+            let fleet = Fleet::new(world.clone(), storm.clone(), plan.skews_ms.clone());
+            for (at, (name, _)) in HOSTS.iter().enumerate() {
+                let served = fleet.clone();
+                sim.host(*name, move || served.clone().serve(at));
+            }
+            Software::Fleet(fleet, storm)
+        };
+        let crowd = Crowd::of(plan.users.len());
+        let (history, faults, down) = (History::default(), BTreeMap::new(), Vec::new());
+        Self { sim, world, crowd, history, faults, down, host }
+    }
+
+    fn people(&mut self, plan: &Plan) {
+        for user in &plan.users {
+            for conversation in &plan.conversations {
+                // They are named when it is made.
+                let (conversation, user) = (conversation.clone(), user.clone());
+                self.history.add_at(0, "backend", Kind::Ok, Op::Join { conversation, user, seq: 1 });
+            }
+        }
+        for (number, name) in (1..).zip(&plan.users) {
+            let (name, conversations) = (name.clone(), plan.conversations.clone());
+            let person = Person { name: name.clone(), number, sends: plan.sends, conversations };
+            self.sim.client(name, person.live(self.world.clone(), self.crowd.clone(), self.history.clone()));
         }
     }
-    Ok(false)
+
+    fn at_ms(&self) -> u64 {
+        u64::try_from(self.sim.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn step(&mut self) -> Result<bool> {
+        self.sim.step().map_err(|error| anyhow::anyhow!("{error}"))
+    }
+
+    /// True when every client has ended.
+    fn until(&mut self, when: Duration) -> Result<bool> {
+        while self.sim.elapsed() < when {
+            if self.step()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes the faults, the first of them once people can talk. True when every client has ended.
+    fn play(&mut self, steps: &[Timed]) -> Result<bool> {
+        while !self.world.ready() && self.sim.elapsed() < LIMIT {
+            self.step()?;
+        }
+        let begin = self.sim.elapsed();
+        for Timed { at, step } in steps {
+            // Where everybody has said everything, nothing begins; what began, ends.
+            if self.until(begin + *at)? {
+                return Ok(true);
+            }
+            if step.begins() && self.crowd.all_sent() {
+                continue;
+            }
+            self.make(step)?;
+        }
+        Ok(false)
+    }
+
+    fn make(&mut self, step: &Step) -> Result<()> {
+        match step {
+            Step::Crash(host) | Step::Stop(host) if self.down.contains(host) => return Ok(()),
+            Step::Back(host) if !self.down.contains(host) => return Ok(()),
+            _ => {}
+        }
+        let process = step.host().unwrap_or("network");
+        let op = match step {
+            Step::Crash(_) => Op::Crash,
+            Step::Back(_) => Op::Restart,
+            other => Op::Fault { what: other.to_string() },
+        };
+        // Before the step: what comes to rest in it, did so after the fault.
+        self.history.add_at(self.at_ms(), process, Kind::Info, op);
+        if step.begins() {
+            *self.faults.entry(step.kind()).or_default() += 1;
+        }
+        match step {
+            Step::Crash(host) => {
+                if let Software::Alone(alone) = &self.host {
+                    alone.cut_power();
+                    self.step()?;
+                }
+                self.sim.crash(*host);
+                self.down.push(host);
+            }
+            Step::Stop(host) => {
+                if let (Software::Fleet(fleet, _), Some(at)) = (&self.host, HOSTS.iter().position(|h| h.0 == *host)) {
+                    fleet.stop(at);
+                }
+                self.down.push(host);
+            }
+            Step::Back(host) => {
+                self.sim.bounce(*host);
+                self.down.retain(|down| down != host);
+            }
+            Step::Cut(a, b) => self.sim.partition(a.as_str(), b.as_str()),
+            Step::CutOneWay(a, b) => self.sim.partition_oneway(a.as_str(), b.as_str()),
+            Step::Mend(a, b) => self.sim.repair(a.as_str(), b.as_str()),
+            Step::Hold(a, b) => self.sim.hold(a.as_str(), b.as_str()),
+            Step::Release(a, b) => self.sim.release(a.as_str(), b.as_str()),
+        }
+        Ok(())
+    }
+
+    /// Everything runs, and nothing is broken any more.
+    fn calm(&mut self) {
+        for host in std::mem::take(&mut self.down) {
+            self.sim.bounce(host);
+            self.history.add_at(self.at_ms(), host, Kind::Info, Op::Restart);
+        }
+        if let Software::Fleet(_, storm) = &self.host {
+            storm.end();
+            self.faults.insert("engine", storm.made());
+        }
+        self.crowd.calm_down();
+    }
 }

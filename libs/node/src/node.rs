@@ -8,7 +8,6 @@ use posthorn_gateway::Gateway;
 use posthorn_rpc::{Listener, Network, Rpc};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{

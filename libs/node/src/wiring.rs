@@ -12,7 +12,8 @@ use posthorn_presence::{Presence, memory::MemoryPresence};
 use posthorn_push::{LogProvider, PushDeps, PushService};
 use posthorn_routing::{InstanceDeps, RoutingInstance};
 use posthorn_rpc::{
-    Link, NUDGE_SUBJECT, PushClient, RoutingClient, Rpc, SessionClient, ShardMap, StorageClient, serve, together,
+    Link, Listener, NUDGE_SUBJECT, PushClient, RoutingClient, Rpc, SessionClient, ShardMap, StorageClient, serve,
+    together,
 };
 use posthorn_session::{SessionDeps, SessionService};
 use posthorn_storage::{StorageDeps, StorageService};

@@ -14,7 +14,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use crate::listener::Io;
+use posthorn_rpc::Io;
 
 pub(super) struct Bound {
     tickets: Arc<Semaphore>,

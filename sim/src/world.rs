@@ -1,0 +1,122 @@
+//! What the processes of a simulation share, and what outlives them.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use posthorn_clock::{Clock, sleep};
+use posthorn_node::Node;
+use posthorn_proto::{
+    client::{Membership, Role},
+    internal::{Caller, CreateRequest, CreateTenantRequest, MintTokenRequest},
+};
+use tonic::{Code, Status};
+
+/// Of WebSockets and HTTP.
+pub const PORT: u16 = 7200;
+pub const TENANT: &str = "sim";
+/// 2027-01-15T08:00:00Z
+pub const START_MS: u64 = 1_800_000_000_000;
+/// Between two tries to set it all up.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Handed to every process.
+#[derive(Clone)]
+pub struct World(Rc<Inner>);
+
+struct Inner {
+    seed: u64,
+    users: Vec<String>,
+    conversations: Vec<String>,
+    /// Where people connect.
+    gates: Vec<String>,
+    tokens: RefCell<BTreeMap<String, String>>,
+}
+
+impl World {
+    pub fn new(seed: u64, users: Vec<String>, conversations: Vec<String>, gates: Vec<String>) -> Self {
+        Self(Rc::new(Inner { seed, users, conversations, gates, tokens: RefCell::default() }))
+    }
+
+    pub fn token(&self, user: &str) -> Option<String> {
+        self.0.tokens.borrow().get(user).cloned()
+    }
+
+    /// People can talk.
+    pub fn ready(&self) -> bool {
+        !self.0.tokens.borrow().is_empty()
+    }
+
+    pub fn gates(&self) -> Vec<String> {
+        self.0.gates.clone()
+    }
+
+    /// The clock of a process: the simulation's time, so far off, and entropy of its own.
+    pub fn clock(&self, process: u64, skew_ms: i64) -> Clock {
+        let elapsed = turmoil::sim_elapsed().unwrap_or_default();
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let start_ms = (START_MS + elapsed_ms).saturating_add_signed(skew_ms);
+        Clock::simulated(self.0.seed.wrapping_mul(1_000_003) ^ process, start_ms)
+    }
+
+    /// Tenant, conversations and tokens, where they are not there yet: the process may have crashed in the middle.
+    pub async fn provision(&self, node: &Node) -> Result<()> {
+        if !self.0.tokens.borrow().is_empty() {
+            return Ok(());
+        }
+        let session = node.clients().session.clone();
+        again(|| {
+            let mut session = session.clone();
+            async move { session.create_tenant(CreateTenantRequest { tenant: TENANT.into() }).await }
+        })
+        .await
+        .context("tenant")?;
+        for conversation in &self.0.conversations {
+            let member = |user: &String| Membership { user: user.clone(), role: Role::Member.into() };
+            let request = CreateRequest {
+                caller: Some(Caller { tenant: TENANT.into(), backend: true, ..Caller::default() }),
+                conversation: conversation.clone(),
+                members: self.0.users.iter().map(member).collect(),
+                message_id: vec![1; 16].into(),
+                ..CreateRequest::default()
+            };
+            let routing = node.clients().routing.clone();
+            again(|| {
+                let (mut routing, request) = (routing.clone(), request.clone());
+                async move { routing.create(request).await }
+            })
+            .await
+            .context("conversation")?;
+        }
+        let mut tokens = BTreeMap::new();
+        for user in &self.0.users {
+            let request = MintTokenRequest {
+                tenant: TENANT.into(),
+                user: user.clone(),
+                device: "sim".into(),
+                ttl_s: 86_400,
+                limit_class: "unlimited".into(),
+            };
+            let minted = again(|| {
+                let (mut session, request) = (session.clone(), request.clone());
+                async move { session.mint_token(request).await }
+            });
+            tokens.insert(user.clone(), minted.await?.context("no token")?.token);
+        }
+        *self.0.tokens.borrow_mut() = tokens;
+        Ok(())
+    }
+}
+
+/// Until it is done, or was before.
+async fn again<T, F: Future<Output = Result<tonic::Response<T>, Status>>>(call: impl Fn() -> F) -> Result<Option<T>> {
+    loop {
+        match call().await {
+            Ok(done) => return Ok(Some(done.into_inner())),
+            Err(status) if status.code() == Code::AlreadyExists => return Ok(None),
+            Err(status) if [Code::InvalidArgument, Code::PermissionDenied].contains(&status.code()) => {
+                bail!("{status}")
+            }
+            Err(_) => sleep(PAUSE).await,
+        }
+    }
+}
