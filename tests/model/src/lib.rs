@@ -7,9 +7,14 @@
 //! that something *does* happen, and a least number of states, keep a model from holding because
 //! nothing moves in it. States are told apart by hashes of 64 bits.
 //!
-//! `cargo test -p posthorn-model -- --nocapture` prints what each configuration visited, and the
-//! steps by which each wrong variant breaks. `POSTHORN_MODEL=full cargo test --release -p
-//! posthorn-model -- --nocapture full` visits larger ones, in minutes and a few GiB of memory.
+//! The first command prints what each configuration visited, and the steps by which each wrong
+//! variant breaks; the second visits larger configurations, in many
+//! minutes and a few GiB of memory.
+//!
+//! ```text
+//! cargo test -p posthorn-model -- --nocapture
+//! POSTHORN_MODEL=full cargo test -p posthorn-model -- --nocapture full
+//! ```
 
 pub mod append;
 pub mod cursor;

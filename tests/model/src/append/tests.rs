@@ -8,32 +8,32 @@ const THREE: Append = Append { instances: 3, claims: 3, messages: 1, appends: 1,
 
 #[test]
 fn an_heir() {
-    check("append, an heir", Append { watch_late: true, ..HEIR }, 1);
+    check("append, an heir", Append { watch_late: true, ..HEIR }, 110_000);
 }
 
 #[test]
 fn an_heir_and_a_write_in_doubt() {
-    check("append, an heir and a write in doubt", Append { timeouts: 1, ..HEIR }, 1);
+    check("append, an heir and a write in doubt", Append { timeouts: 1, ..HEIR }, 1_850_000);
 }
 
 #[test]
 fn an_heir_and_batches() {
-    check("append, an heir and batches", Append { batch: 2, messages: 3, ..HEIR }, 1);
+    check("append, an heir and batches", Append { batch: 2, messages: 3, ..HEIR }, 810_000);
 }
 
 #[test]
 fn a_shard_that_comes_back() {
-    check("append, a shard that comes back", Append { claims: 3, ..HEIR }, 1);
+    check("append, a shard that comes back", Append { claims: 3, ..HEIR }, 2_810_000);
 }
 
 #[test]
 fn writes_in_doubt() {
-    check("append, writes in doubt", Append { timeouts: 2, batch: 2, ..ALONE }, 1);
+    check("append, writes in doubt", Append { timeouts: 2, batch: 2, ..ALONE }, 469_000);
 }
 
 #[test]
 fn heirs_of_heirs() {
-    check("append, heirs of heirs", THREE, 1);
+    check("append, heirs of heirs", THREE, 147_000);
 }
 
 /// See the crate's page.

@@ -169,7 +169,7 @@ impl SyncCursor {
         match self.broken {
             Some(Broken::HighestTaken) => version(state.epoch, state.counter),
             Some(Broken::HighestShown) => state.highest,
-            _ => first.map_or(version(state.epoch, state.counter), |first| first - 1),
+            _ => first.map_or(version(state.epoch, state.counter), |first| first.saturating_sub(1)),
         }
     }
 

@@ -7,12 +7,12 @@ const LOSSES: FeedConsumer = FeedConsumer { losses: 2, crashes: 0, entries: 4, .
 
 #[test]
 fn crashes_and_copies() {
-    check("feed consumer, crashes and copies", CRASHES, 1);
+    check("feed consumer, crashes and copies", CRASHES, 93_000);
 }
 
 #[test]
 fn losses_and_copies() {
-    check("feed consumer, losses and copies", LOSSES, 1);
+    check("feed consumer, losses and copies", LOSSES, 155_000);
 }
 
 #[test]
