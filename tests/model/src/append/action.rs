@@ -2,12 +2,12 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::chain::shown;
+use super::{chain::shown, store::Row};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
     /// Somebody suspects the owner.
-    Fence,
+    Fence(u8),
     Claim(u8),
     /// The journals that a claim inherits are read at a quorum each, and what they say.
     ReadJournals(u8, bool),
@@ -29,8 +29,8 @@ pub enum Action {
     Settle(u8),
     Settled(u8),
     Release(u8),
-    /// At one more replica: the row at this place of the list, by the replica's present name.
-    RowArrives(usize, u8),
+    /// At one more replica, by its present name; with the row's place in the list.
+    RowArrives(usize, Row, u8),
     /// Which of the two outcomes that an arrival can have.
     NoteArrives(u8, u8, usize),
     RemovalArrives(u8, u8, usize),
@@ -45,7 +45,7 @@ fn name(instance: u8) -> char {
 impl Display for Action {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match *self {
-            Self::Fence => write!(f, "the owner is fenced"),
+            Self::Fence(i) => write!(f, "{} is fenced", name(i)),
             Self::Claim(i) => write!(f, "{} claims", name(i)),
             Self::ReadJournals(i, true) => write!(f, "{} reads a journal that names the conversation", name(i)),
             Self::ReadJournals(i, false) => write!(f, "{} reads no journal that names the conversation", name(i)),
@@ -62,7 +62,10 @@ impl Display for Action {
             Self::Settle(i) => write!(f, "{} settles", name(i)),
             Self::Settled(i) => write!(f, "{} has settled", name(i)),
             Self::Release(i) => write!(f, "{} gives the shard back", name(i)),
-            Self::RowArrives(row, replica) => write!(f, "row {row} arrives at replica {replica}"),
+            Self::RowArrives(_, row, _) => {
+                let (epoch, load) = (row.number >> 3, row.number & 7);
+                write!(f, "row {} of {}, number ({epoch}, {load}), arrives at a replica", row.seq, shown(row.chain))
+            }
             Self::NoteArrives(i, note, _) => write!(f, "note {note} of {} arrives at a replica", name(i)),
             Self::RemovalArrives(i, note, _) => write!(f, "removal {note} of {} arrives at a replica", name(i)),
             Self::HeadArrives(head, _) => write!(f, "head {} arrives at a replica", shown(head)),

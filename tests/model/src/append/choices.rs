@@ -4,7 +4,8 @@ use super::{
     Append, Broken,
     action::Action,
     chain,
-    state::{Phase, State},
+    state::{Journal, Phase, Settling, State},
+    store::Row,
 };
 
 impl Append {
@@ -13,7 +14,7 @@ impl Append {
             && state.epoch < self.claims
             && (0..self.instances).any(|heir| heir != owner && self.may_claim(state, heir))
         {
-            actions.push(Action::Fence);
+            actions.push(Action::Fence(owner));
         }
         for i in 0..self.instances {
             self.own_choices(state, i, actions);
@@ -38,10 +39,10 @@ impl Append {
             }
             Phase::Claimed => {
                 let heirs = || (0..self.instances).filter(|j| one.inherits >> j & 1 == 1).map(|j| state.journal(j));
-                if heirs().any(super::state::Journal::may_name) {
+                if heirs().any(Journal::may_name) {
                     actions.push(Action::ReadJournals(i, true));
                 }
-                if heirs().all(super::state::Journal::may_not_name) {
+                if heirs().all(Journal::may_not_name) {
                     actions.push(Action::ReadJournals(i, false));
                 }
             }
@@ -74,8 +75,7 @@ impl Append {
             Phase::Noting if Self::note_stands(state, i) => actions.push(Action::Noted(i)),
             Phase::Carrying | Phase::Noting => {}
         }
-        let settled =
-            |settling: super::state::Settling| state.head.sure >= settling.head && state.fed.sure >= settling.fed;
+        let settled = |settling: Settling| state.head.sure >= settling.head && state.fed.sure >= settling.fed;
         if one.settling.is_some_and(settled) {
             actions.push(Action::Settled(i));
         }
@@ -99,7 +99,7 @@ impl Append {
     /// Per seq the row of the highest number that continues what was taken, out of two replicas.
     fn pages(&self, state: &State, i: u8, actions: &mut Vec<Action>) {
         let one = state.one(i);
-        let fits = |row: &&super::store::Row| {
+        let fits = |row: &&Row| {
             if self.is(Broken::NoChain) {
                 row.number >= one.last
             } else {
@@ -165,7 +165,7 @@ impl Append {
                 // Two replicas that hold the same of this seq are one choice.
                 let at_replica = usize::from(replica);
                 if !columns[..at_replica].contains(&columns[at_replica]) {
-                    actions.push(Action::RowArrives(at, replica));
+                    actions.push(Action::RowArrives(at, *row, replica));
                 }
             }
         }

@@ -5,13 +5,14 @@ use super::{
     action::Action,
     chain,
     state::{Instance, Phase, Settling, State},
+    store::Row,
 };
 
 impl Append {
     pub(super) fn step(&self, before: &State, action: Action) -> State {
         let mut state = before.clone();
         match action {
-            Action::Fence => state.fenced |= state.owner.map_or(0, |owner| 1 << owner),
+            Action::Fence(i) => state.fenced |= 1 << i,
             Action::Claim(i) => self.claim(&mut state, i),
             Action::ReadJournals(i, named) => {
                 let note = if named { state.journals[usize::from(i)].note() } else { 0 };
@@ -57,7 +58,10 @@ impl Append {
             Action::Settle(i) => self.settle(&mut state, i),
             Action::Settled(i) => settled(&mut state, i),
             Action::Release(i) => self.release(&mut state, i),
-            Action::RowArrives(at, replica) => self.row_arrives(&mut state, at, replica),
+            Action::RowArrives(at, row, replica) => {
+                state.late |= self.watch_late && self.is_late(&state, row);
+                state.rows.arrive(at, replica);
+            }
             Action::NoteArrives(i, note, outcome) => {
                 let cell = &mut state.journals[usize::from(i)].noted;
                 *cell = cell.arrivals(note)[outcome];
@@ -164,14 +168,8 @@ impl Append {
         }
     }
 
-    fn row_arrives(&self, state: &mut State, at: usize, replica: u8) {
-        if self.watch_late
-            && let Some(row) = state.rows.iter().nth(at)
-        {
-            let of_fenced = |i: u8| !state.active(i) && state.one(i).epoch == row.number >> 3;
-            state.late |= (0..self.instances).any(of_fenced);
-        }
-        state.rows.arrive(at, replica);
+    fn is_late(&self, state: &State, row: Row) -> bool {
+        (0..self.instances).any(|i| !state.active(i) && state.one(i).epoch == row.number >> 3)
     }
 }
 
