@@ -9,8 +9,10 @@ mod engine;
 mod group;
 mod heads;
 mod import;
+mod journal;
 mod keys;
 mod layout;
+mod mark;
 mod metrics;
 mod ownership;
 mod queue;
@@ -104,8 +106,10 @@ impl EmbeddedStore {
     pub fn open(config: StoreConfig, metrics: &Metrics) -> Result<Arc<Self>> {
         let lock = layout::lock(&config.data_dir)?;
         let path = layout::check(&config.data_dir)?;
-        let engine = Engine::open(&path, &config)?;
+        let synced = mark::read(&path, layout::generation(&config.data_dir)?)?;
+        let engine = Engine::open(&path, &config, synced)?;
         let generation = settle_generation(&config, &engine)?;
+        let mark = mark::Mark::open(&path, generation)?;
         let held = Held::load(&engine)?;
         let engine = Arc::new(engine);
         let room = Arc::new(Semaphore::new(config.max_queue_bytes as usize));
@@ -123,7 +127,7 @@ impl EmbeddedStore {
             config,
         });
         shared.note_space(space::free_bytes(&shared.config.data_dir));
-        let writer = writer::Writer::new(Arc::clone(&shared), engine, held);
+        let writer = writer::Writer::new(Arc::clone(&shared), engine, held, mark);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(|| writer.run());
         let thread = thread.map_err(|error| StoreError::Unavailable(format!("no thread for the writer: {error}")))?;
         Ok(Arc::new(Self { shared, room, readers, writer: Mutex::new(Some(thread)), lock: Mutex::new(Some(lock)) }))

@@ -7,11 +7,12 @@ use std::{
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::{
-    StoreConfig, heads,
-    keys::{Key, Space},
+    StoreConfig, heads, journal,
+    keys::{self, Key, Space},
+    values::{decode_u64, encode_u64},
 };
 use crate::{Result, StoreError};
 
@@ -26,6 +27,8 @@ pub(crate) struct Engine {
     cells: Keyspace,
     feed: Keyspace,
     system: Keyspace,
+    /// The number of the last commit. Held during one: they lie in the journal in the order of their numbers.
+    commits: Mutex<u64>,
     published: RwLock<Published>,
 }
 
@@ -58,11 +61,26 @@ pub(crate) fn unavailable(error: &fjall::Error) -> StoreError {
 }
 
 fn damaged(path: &Path, why: &str) -> StoreError {
-    StoreError::Damaged(format!("the journal in {} is damaged ({why}): restore a backup", path.display()))
+    journal::damaged(path, why)
 }
 
 impl Engine {
-    pub(crate) fn open(path: &Path, config: &StoreConfig) -> Result<Self> {
+    /// `synced`: the number of the last commit that has to be there; 0 where that is not known.
+    pub(crate) fn open(path: &Path, config: &StoreConfig, synced: u64) -> Result<Self> {
+        journal::check(path, synced)?;
+        let engine = Self::open_database(path, config)?;
+        if let Some(number) = engine.latest(Space::System, &keys::commits())? {
+            *engine.commits.lock() = decode_u64(&number)?;
+        }
+        let commits = engine.commits();
+        if commits < synced {
+            return Err(damaged(path, &format!("it ends with commit {commits}, {synced} was synced")));
+        }
+        journal::forget_torn(path)?;
+        Ok(engine)
+    }
+
+    fn open_database(path: &Path, config: &StoreConfig) -> Result<Self> {
         let open = || {
             let db = Database::builder(path)
                 .cache_size(config.cache_bytes)
@@ -77,7 +95,7 @@ impl Engine {
             let (log, cells) = (table(Space::Log)?, table(Space::Cells)?);
             let (feed, system) = (table(Space::Feed)?, table(Space::System)?);
             let published = RwLock::new(Published { snapshot: db.snapshot(), heads: heads::Cache::default() });
-            Ok(Self { db, log, cells, feed, system, published })
+            Ok(Self { db, log, cells, feed, system, commits: Mutex::default(), published })
         };
         // Some bent journals trip an assertion of the library instead of an error.
         let opened: fjall::Result<Self> = match catch_unwind(AssertUnwindSafe(open)) {
@@ -129,7 +147,10 @@ impl Engine {
     }
 
     /// Writes all or nothing. With `sync` it is on disk, and only then visible, when this returns.
-    pub(crate) fn commit(&self, puts: Vec<Put>, heads: Option<heads::Pack>, sync: bool) -> Result<(), CommitError> {
+    pub(crate) fn commit(&self, mut puts: Vec<Put>, heads: Option<heads::Pack>, sync: bool) -> Result<(), CommitError> {
+        let mut commits = self.commits.lock();
+        let number = *commits + 1;
+        puts.push(Put { space: Space::System, key: keys::commits().into(), value: Some(encode_u64(number)) });
         let mode = if sync { PersistMode::SyncData } else { PersistMode::Buffer };
         let mut batch = OwnedWriteBatch::with_capacity(self.db.clone(), puts.len()).durability(Some(mode));
         for Put { space, key, value } in puts {
@@ -139,6 +160,7 @@ impl Engine {
             }
         }
         batch.commit().map_err(|error| sort_error(&error))?;
+        *commits = number;
         let mut snapshot = self.db.snapshot();
         let mut published = self.published.write();
         // The old one is closed after the lock is given back.
@@ -147,6 +169,10 @@ impl Engine {
             published.heads.take(heads);
         }
         Ok(())
+    }
+
+    pub(crate) fn commits(&self) -> u64 {
+        *self.commits.lock()
     }
 
     /// Puts everything on disk that was written.

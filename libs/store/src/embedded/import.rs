@@ -79,7 +79,7 @@ impl EmbeddedImport {
         }
         let written = File::create(&marker).and_then(|file| file.sync_all());
         written.map_err(|error| layout::io(&marker, "writing", &error))?;
-        let engine = Arc::new(Engine::open(&dir.join(DATABASE), config)?);
+        let engine = Arc::new(Engine::open(&dir.join(DATABASE), config, 0)?);
         Ok(Self { dir, generation, now_ms, engine, staged: Mutex::default(), _lock: lock })
     }
 

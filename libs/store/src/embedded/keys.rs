@@ -322,6 +322,11 @@ pub(crate) fn about(name: &str) -> Key {
     key
 }
 
+/// The number of the commit that wrote it.
+pub(crate) fn commits() -> Key {
+    about("commits")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

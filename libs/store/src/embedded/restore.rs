@@ -140,10 +140,14 @@ pub(super) fn remove_database(database: &Path) -> std::io::Result<()> {
 }
 
 fn fill(source: &mut Source<impl Read>, dir: &Path, generation: u64) -> Result<()> {
-    let engine = Engine::open(&dir.join(DATABASE), &StoreConfig::default())?;
+    let engine = Engine::open(&dir.join(DATABASE), &StoreConfig::default(), 0)?;
     let failed = |error: CommitError| StoreError::Unavailable(format!("the restore was not written: {error:?}"));
     let (mut puts, mut bytes) = (Vec::new(), 0);
     while let Some(put) = source.record()? {
+        // Its commits are not those of the store that it was.
+        if put.space == Space::System && put.key == keys::commits() {
+            continue;
+        }
         bytes += put.key.len() + put.value.as_ref().map_or(0, Bytes::len);
         puts.push(put);
         if bytes >= COMMIT_BYTES {

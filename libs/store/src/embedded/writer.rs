@@ -12,6 +12,7 @@ use super::{
     Shared,
     engine::{CommitError, Engine},
     group::{Group, Held, Staged},
+    mark::Mark,
     queue::{Job, Kind},
     space,
 };
@@ -29,6 +30,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     /// The database, where it takes writes.
     open: Option<(Arc<Engine>, Held)>,
+    mark: Mark,
     /// The disk failed: nothing but a restart, after a look at the disk, makes the page cache honest.
     broken: Option<String>,
     last_reopen: Instant,
@@ -39,11 +41,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, engine: Arc<Engine>, held: Held) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, engine: Arc<Engine>, held: Held, mark: Mark) -> Self {
         let now = Instant::now();
         let (last_reopen, last_housekeeping) = (now, now);
         let open = Some((engine, held));
-        Self { shared, open, broken: None, last_reopen, last_housekeeping, last_batch: 0, unsynced: false }
+        Self { shared, open, mark, broken: None, last_reopen, last_housekeeping, last_batch: 0, unsynced: false }
     }
 
     /// Until the queue is closed and empty. A panic, of the library for one, ends the store and not the
@@ -78,11 +80,13 @@ impl Writer {
                 self.housekeeping();
             }
         }
-        if let Some((engine, _)) = self.open.take()
-            && let Err(error) = engine.sync()
-        {
-            tracing::error!(?error, "the last sync of the store failed");
+        if let Some((engine, _)) = self.open.take() {
+            match engine.sync() {
+                Ok(()) => self.mark.write(engine.commits()),
+                Err(error) => tracing::error!(?error, "the last sync of the store failed"),
+            }
         }
+        self.mark.sync();
         self.shared.engine.send_replace(None);
     }
 
@@ -116,7 +120,12 @@ impl Writer {
         let outcome =
             if staged.puts.is_empty() { self.confirm(&engine, sync) } else { self.write(&engine, staged, sync) };
         match outcome {
-            Ok(()) => self.succeed(jobs, fed, sync),
+            Ok(()) => {
+                if sync {
+                    self.mark.write(engine.commits());
+                }
+                self.succeed(jobs, fed, sync);
+            }
             Err(error) => self.fail(error, jobs),
         }
     }
@@ -190,6 +199,7 @@ impl Writer {
         self.shared.note_space(free);
         let Some((engine, _)) = self.open.as_ref() else { return };
         let engine = Arc::clone(engine);
+        self.mark.sync();
         let done = self.sync_lazy(&engine).and_then(|()| self.trim(&engine));
         if let Err(error) = done {
             self.fail(error, Vec::new());
@@ -200,6 +210,7 @@ impl Writer {
         if self.unsynced {
             engine.sync()?;
             self.unsynced = false;
+            self.mark.write(engine.commits());
         } else {
             // A library that gave up in the background is noticed although nobody writes.
             engine.alive()?;
@@ -244,7 +255,7 @@ impl Writer {
             drop(old);
         }
         let path = self.shared.config.data_dir.join(super::layout::DATABASE);
-        let opened = Engine::open(&path, &self.shared.config).and_then(|engine| {
+        let opened = Engine::open(&path, &self.shared.config, self.mark.commit()).and_then(|engine| {
             let held = Held::load(&engine)?;
             Ok((Arc::new(engine), held))
         });

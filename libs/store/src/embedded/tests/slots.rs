@@ -10,7 +10,7 @@ async fn head(store: &EmbeddedStore, of: &posthorn_core::ConversationKey) -> Opt
 
 /// Where the database itself has a head.
 fn in_cells(dir: &Path, of: &posthorn_core::ConversationKey) -> bool {
-    let engine = Engine::open(&dir.join(layout::DATABASE), &config(dir)).expect("opens");
+    let engine = Engine::open(&dir.join(layout::DATABASE), &config(dir), 0).expect("opens");
     engine.latest(keys::Space::Cells, &keys::head(of)).expect("reads").is_some()
 }
 
@@ -58,7 +58,7 @@ async fn a_store_of_format_1_is_read_and_becomes_one_of_format_2() {
     let partition = crate::feed_partition(&lobby);
     let old = rows(Chain::START, 1..=1, (1 << 44, 1));
     {
-        let engine = Engine::open(&dir.path().join(layout::DATABASE), &config(dir.path())).expect("opens");
+        let engine = Engine::open(&dir.path().join(layout::DATABASE), &config(dir.path()), 0).expect("opens");
         let (at, row) = values::encode_row(&keys::row(&lobby, 1, 1 << 44, 1), &old[0]).expect("encodes");
         let last = append(&lobby, &instance("a"), old.clone()).head;
         let cell = values::encode_cell(&values::watermark(crate::rules::head_version(&last)), &last);

@@ -1,5 +1,6 @@
-//! Journals that a power cut or a bad disk left torn: the store opens with a prefix of what was
-//! written, or says that it is damaged. It never shows a row that nobody wrote.
+//! Journals that a power cut or a bad disk left torn: the store opens with all that was acknowledged, or says that
+//! it is damaged. Where the mark of what was synced is lost as well it may open with a prefix of what was written.
+//! It never shows a row that nobody wrote.
 
 use std::{
     fs,
@@ -30,13 +31,20 @@ fn journals(dir: &Path) -> Vec<PathBuf> {
     journals
 }
 
-/// Opens a copy of `dir` with this journal. The rows that it shows, if it opens.
-async fn shown(dir: &Path, journal: &[u8]) -> Result<Vec<posthorn_proto::internal::Row>> {
+/// Opens a copy of `dir` with this journal. The rows that it shows, if it opens; if not, its files are as they were.
+async fn shown(dir: &Path, journal: &[u8], marked: bool) -> Result<Vec<posthorn_proto::internal::Row>> {
     let target = tempfile::tempdir().expect("a directory");
     copy(dir, target.path());
     let name = journals(dir).pop().expect("a journal");
-    fs::write(target.path().join("db").join(name.file_name().expect("named")), journal).expect("writes");
-    let store = EmbeddedStore::open(config(target.path()), &Metrics::default())?;
+    let path = target.path().join("db").join(name.file_name().expect("named"));
+    fs::write(&path, journal).expect("writes");
+    if !marked {
+        fs::remove_file(target.path().join("db").join(mark::MARK_FILE)).expect("removes");
+    }
+    let opened = EmbeddedStore::open(config(target.path()), &Metrics::default());
+    let kept = [path.with_extension("torn"), path].iter().any(|path| fs::read(path).is_ok_and(|now| now == journal));
+    assert!(opened.is_ok() || kept, "whoever wants to save what is left finds it");
+    let store = opened?;
     let lobby = key("t", "lobby");
     let rows = store.read(&lobby, conformance::ALL).await?.rows;
     let head = store.heads(std::slice::from_ref(&lobby)).await?.remove(0).unwrap_or_default();
@@ -44,43 +52,71 @@ async fn shown(dir: &Path, journal: &[u8]) -> Result<Vec<posthorn_proto::interna
     Ok(rows)
 }
 
-#[tokio::test]
-async fn a_torn_or_bent_journal_gives_a_prefix_or_a_refusal_and_never_a_row_that_nobody_wrote() {
-    let dir = tempfile::tempdir().expect("a directory");
-    {
-        let store = open(dir.path());
+fn filled(dir: &Path) -> impl Future<Output = Vec<u8>> {
+    let store = open(dir);
+    async move {
         let (a, epoch) = owner(&(Arc::clone(&store) as Driver), "a", &[&key("t", "lobby")]).await;
         for row in rows(Chain::START, 1..=ROWS, (epoch, 1)) {
             store.append(append(&key("t", "lobby"), &a, vec![row])).await.expect("appends");
         }
+        let path = journals(&store.shared.config.data_dir).pop().expect("a journal");
+        store.close();
+        let mut journal = fs::read(path).expect("reads");
+        journal.truncate(journal.iter().rposition(|byte| *byte != 0).expect("written") + 1);
+        journal
     }
-    let journal = fs::read(journals(dir.path()).pop().expect("a journal")).expect("reads");
-    let written = journal.iter().rposition(|byte| *byte != 0).expect("written") + 1;
-    let journal = &journal[..written];
-    let whole = shown(dir.path(), journal).await.expect("opens");
+}
+
+fn refused(error: &StoreError) {
+    let text = error.to_string();
+    assert!(text.starts_with("damaged: ") && text.contains("posthorn restore"), "{text}");
+}
+
+#[tokio::test]
+async fn a_journal_that_lost_what_was_acknowledged_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let journal = filled(dir.path()).await;
+    let whole = shown(dir.path(), &journal, true).await.expect("opens");
     assert_eq!(whole.len() as u64, ROWS);
+    for cut in (1..=20).map(|step| journal.len() - step * journal.len() / 25) {
+        refused(&shown(dir.path(), &journal[..cut], true).await.expect_err("it ends too early"));
+    }
+    let mut refusals = 0;
+    for at in (0..60).map(|step| step * journal.len() / 60) {
+        let mut bent = journal.clone();
+        bent[at] ^= 1 << (at % 8);
+        match shown(dir.path(), &bent, true).await {
+            Ok(rows) => assert_eq!(rows, whole, "bit at {at}"),
+            Err(error) => {
+                refusals += 1;
+                refused(&error);
+            }
+        }
+    }
+    assert!(refusals > 50, "{refusals}");
+    let mut longer = journal.clone();
+    longer.extend_from_slice(&journal[journal.len() / 2..]);
+    assert_eq!(shown(dir.path(), &longer, true).await, Ok(whole), "what lies behind was promised to nobody");
+}
+
+#[tokio::test]
+async fn without_its_mark_a_torn_or_bent_journal_gives_a_prefix_and_never_a_row_that_nobody_wrote() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let journal = filled(dir.path()).await;
+    let whole = shown(dir.path(), &journal, false).await.expect("opens");
     let mut shortest = ROWS as usize;
-    for cut in (1..=20).map(|step| written - step * written / 25) {
-        let rows = shown(dir.path(), &journal[..cut]).await.expect("a torn tail is no damage: nobody was told");
+    let cuts = (1..=20).map(|step| journal[..journal.len() - step * journal.len() / 25].to_vec());
+    let bends = (0..40).map(|step| {
+        let mut bent = journal.clone();
+        let at = journal.len() / 10 + step * journal.len() * 9 / 10 / 40;
+        bent[at] ^= 1 << (at % 8);
+        bent
+    });
+    for torn in cuts.chain(bends) {
+        let rows = shown(dir.path(), &torn, false).await.expect("nobody was told of the rest");
         check_log(&rows);
         assert_eq!(rows, whole[..rows.len()]);
         shortest = rows.len().min(shortest);
     }
     assert!(shortest < ROWS as usize / 2, "the cuts reached the rows");
-    let mut refused = 0;
-    for at in (0..40).map(|step| written / 10 + step * written * 9 / 10 / 40) {
-        let mut bent = journal.to_vec();
-        bent[at] ^= 1 << (at % 8);
-        match shown(dir.path(), &bent).await {
-            Ok(rows) => {
-                check_log(&rows);
-                assert_eq!(rows, whole[..rows.len()], "bit at {at}");
-            }
-            Err(error) => {
-                refused += 1;
-                assert!(error.to_string().contains("damaged"), "{error}");
-            }
-        }
-    }
-    assert!(refused > 0, "a wrong checksum is told");
 }
