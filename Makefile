@@ -1,7 +1,7 @@
 # An index: `make help`. The work is done by cargo and `cargo xtask` (xtask/).
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test fmt lint bench codegen docs faults chaos sim
+.PHONY: help run cluster test fmt lint bench codegen docs faults chaos sim crash
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,3 +38,6 @@ chaos: ## faults drawn at random on a cluster: make chaos MINUTES=10 [SEED=n]
 
 sim: ## the deterministic simulation: make sim SEEDS=200 [FROM=1]
 	cargo xtask sim $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(ARGS)
+
+crash: ## kill the embedded store, cut its power, damage its files: make crash RUNS=500 [FROM=1]
+	cargo xtask crash $(if $(RUNS),--runs $(RUNS)) $(if $(FROM),--from $(FROM)) $(ARGS)

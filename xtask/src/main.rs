@@ -29,6 +29,7 @@ Tasks of this repository: `cargo xtask TASK`
   codegen [--check]      code from proto/; docs/errors.md and clients/web/js/codes.js from the table of codes
   docs [--check]         the pages made from code, and the API documentation in target/doc
   sim [ARG]...           the deterministic simulation
+  crash [ARG]...         the embedded store killed, cut off and damaged (`make crash`)
   bench [ARG]...         durable sends a second, at the store and through WebSockets
   help                   this text
 
@@ -59,6 +60,7 @@ fn run(words: &[&str]) -> Result<bool> {
         ["chaos", minutes, seed] => test::chaos(&root, minutes, seed),
         ["lint"] => lint::run(&root),
         ["sim", rest @ ..] => pass(&root.join("sim"), &["--target-dir", "../target"], rest),
+        ["crash", rest @ ..] => test::crash(&root, rest),
         ["bench", rest @ ..] => pass(&root, &["--package", "posthorn"], &[&["bench"], rest].concat()),
         ["tidy"] => tidy::run(&root),
         ["codegen"] => generated::code(&root, false),

@@ -140,6 +140,18 @@ fn reported(root: &Path, name: &str, command: &mut Command) -> Result<bool> {
     Ok(succeeded)
 }
 
+/// `make crash`: a program among the tests, built with the others so that no dependency is built twice.
+///
+/// # Errors
+/// It cannot be started.
+pub fn crash(root: &Path, args: &[&str]) -> Result<bool> {
+    // Without a number it would be what `make test` runs of it.
+    let runs: &[&str] = if args.contains(&"--runs") { &[] } else { &["--runs", "200"] };
+    let mut crash = cargo(root, "test");
+    crash.args(["--workspace", "--test", "crash", "--"]).args(runs).args(args);
+    Ok(crash.status()?.success())
+}
+
 fn browser(root: &Path, report: &mut Report) -> Result<()> {
     let started = Instant::now();
     let ready = setup::browser(root);
