@@ -99,7 +99,8 @@ impl Owner {
 
     /// A former member is told no; to strangers the conversation does not exist.
     fn refused(&self, refusal: Refusal, user: &UserId) -> Failure {
-        let was_member = self.working.members.contains_key(user);
+        // Of who is a member now, it is somebody else that was not found.
+        let was_member = self.working.members.get(user).is_some_and(|member| !member.present);
         refused(if refusal == Refusal::NotFound && was_member { Refusal::Forbidden } else { refusal })
     }
 
