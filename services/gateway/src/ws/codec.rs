@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 use posthorn_errors::{Code, Failure};
-use posthorn_proto::client::{ClientFrame, Error, ServerFrame, server_frame::Frame};
+use posthorn_proto::client::{
+    Body, ClientFrame, ConversationKind, Entry, Error, Kind, Membership, Role, ServerFrame, Style, Visibility,
+    server_frame::Frame,
+};
 use prost::Message;
 use serde::Deserialize;
 
@@ -93,8 +96,40 @@ fn nested_deeper_than(json: &[u8], max: usize) -> bool {
 pub(crate) fn encode(protocol: Protocol, frame: &ServerFrame) -> Bytes {
     match protocol {
         Protocol::Proto => frame.encode_to_vec().into(),
-        // Only a map with keys that are no strings, or a failing writer, could fail.
-        Protocol::Json => serde_json::to_vec(frame).expect("frames are plain messages").into(),
+        Protocol::Json => serde_json::to_vec(frame)
+            .or_else(|_| serde_json::to_vec(&without_unknown_words(frame.clone())))
+            // Nothing else in a frame has no JSON.
+            .expect("frames are plain messages")
+            .into(),
+    }
+}
+
+/// An entry that a later version stored may be of a kind for which there is no word here yet. Its place is kept, as
+/// clients keep it.
+fn without_unknown_words(mut frame: ServerFrame) -> ServerFrame {
+    let entries: Vec<&mut Entry> = match &mut frame.frame {
+        Some(Frame::Entries(new)) => new.entries.iter_mut().collect(),
+        Some(Frame::History(page)) => page.entries.iter_mut().collect(),
+        Some(Frame::Sync(page)) => page.conversations.iter_mut().filter_map(|c| c.preview.as_mut()).collect(),
+        _ => Vec::new(),
+    };
+    for entry in entries {
+        entry.kind = Kind::try_from(entry.kind).unwrap_or_default().into();
+        if let Some(body) = &mut entry.body {
+            known_words(body);
+        }
+    }
+    frame
+}
+
+fn known_words(body: &mut Body) {
+    let role = |member: &mut Membership| member.role = Role::try_from(member.role).unwrap_or_default().into();
+    body.style = Style::try_from(body.style).unwrap_or_default().into();
+    body.member.as_mut().map(role);
+    if let Some(created) = &mut body.created {
+        created.kind = ConversationKind::try_from(created.kind).unwrap_or_default().into();
+        created.visibility = Visibility::try_from(created.visibility).unwrap_or_default().into();
+        created.members.iter_mut().for_each(role);
     }
 }
 
@@ -108,7 +143,7 @@ pub(crate) fn error(protocol: Protocol, id: u64, failure: &Failure) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use posthorn_proto::client::{Body, Send, client_frame::Request};
+    use posthorn_proto::client::{Created, Entries, Send, client_frame::Request};
 
     use super::*;
 
@@ -130,6 +165,24 @@ mod tests {
             "body":{"text":"hé \"you\""},"from_the_future":[{"a":1}]}}"#;
         assert_eq!(json(text), Ok(frame.clone()));
         assert_eq!(decode(Protocol::Proto, frame.encode_to_vec().into()), Ok(frame));
+    }
+
+    #[test]
+    fn an_entry_of_a_later_version_keeps_its_place_in_json() {
+        let member = Membership { user: "ada".into(), role: 99 };
+        let created = Created { kind: 99, visibility: 99, members: vec![member.clone()], ..Created::default() };
+        let body = Body { style: 99, member: Some(member), created: Some(created), ..Body::default() };
+        let later = Entry { seq: 2, kind: 99, author: "ada".into(), body: Some(body), ..Entry::default() };
+        let entries = vec![Entry { seq: 1, kind: Kind::Message.into(), ..Entry::default() }, later];
+        let frame = Frame::Entries(Entries { conversation: "lobby".into(), entries });
+        let text = encode(Protocol::Json, &ServerFrame { id: 0, frame: Some(frame) });
+        let shown: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(shown["entries"]["entries"][0]["kind"], "message");
+        let later = &shown["entries"]["entries"][1];
+        assert_eq!(
+            (&later["seq"], &later["author"], &later["kind"]),
+            (&2.into(), &"ada".into(), &serde_json::Value::Null)
+        );
     }
 
     #[test]
