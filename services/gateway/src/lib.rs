@@ -16,6 +16,8 @@ mod presence;
 pub mod sends;
 pub mod service;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod wired;
 pub mod ws;
 

@@ -1,0 +1,7 @@
+//! What a hostile peer can do. The whole way in, byte for byte: HTTP/1.1 on sockets in memory, the real router, the
+//! real services behind it, virtual time.
+
+mod catalogue;
+mod place;
+mod signed;
+mod wire;
