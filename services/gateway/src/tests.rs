@@ -2,6 +2,8 @@
 //! real services behind it, virtual time.
 
 mod catalogue;
+mod isolation;
+mod isolation_http;
 mod place;
 mod signed;
 mod wire;
