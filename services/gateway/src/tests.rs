@@ -2,6 +2,7 @@
 //! real services behind it, virtual time.
 
 mod catalogue;
+mod fuzz;
 mod isolation;
 mod isolation_http;
 mod place;

@@ -34,7 +34,7 @@ impl<T: DeserializeOwned + ToSchema> FromRequest<Api> for Json<T> {
     }
 }
 
-fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, Problem> {
+pub(crate) fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, Problem> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| Problem::invalid(format!("the body is not UTF-8: byte {}", error.valid_up_to())))?;
     let value: Value =

@@ -8,13 +8,13 @@
 
 mod auth;
 pub mod config;
-mod extract;
+pub(crate) mod extract;
 mod idempotency;
 mod layers;
 mod limits;
 mod openapi;
 mod problem;
-mod routes;
+pub(crate) mod routes;
 mod schema;
 mod types;
 

@@ -10,7 +10,7 @@ mod lifetime;
 mod outbound;
 mod requests;
 mod sends;
-mod socket;
+pub(crate) mod socket;
 mod timers;
 
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! What each route does: a file per object.
 
-pub(super) mod conversations;
-pub(super) mod devices;
-pub(super) mod drain;
-pub(super) mod entries;
-pub(super) mod health;
-pub(super) mod letters;
-pub(super) mod members;
-pub(super) mod tenants;
-pub(super) mod tokens;
-pub(super) mod users;
+pub(crate) mod conversations;
+pub(crate) mod devices;
+pub(crate) mod drain;
+pub(crate) mod entries;
+pub(crate) mod health;
+pub(crate) mod letters;
+pub(crate) mod members;
+pub(crate) mod tenants;
+pub(crate) mod tokens;
+pub(crate) mod users;
