@@ -6,5 +6,6 @@ mod fuzz;
 mod isolation;
 mod isolation_http;
 mod place;
+mod secrets;
 mod signed;
 mod wire;
