@@ -64,12 +64,17 @@ pub struct Way {
 }
 
 impl Way {
+    /// Whether this call goes wrong.
+    pub fn hits(&self) -> bool {
+        self.storm.hits(&self.clock)
+    }
+
     async fn late(&self, most_ms: u64) {
         sleep(Duration::from_millis(1 + self.clock.below(most_ms))).await;
     }
 
     async fn read<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        if self.storm.hits(&self.clock) {
+        if self.hits() {
             self.late(SLOW_MS).await;
             if self.clock.below(2) == 0 {
                 return Err(StoreError::Unavailable("simulated".to_owned()));
@@ -93,7 +98,7 @@ impl Way {
         call: impl Future<Output = Result<T>> + Send + 'static,
         fates: u64,
     ) -> Result<T> {
-        if !self.storm.hits(&self.clock) {
+        if !self.hits() {
             return call.await;
         }
         let unknown = || Err(StoreError::Ambiguous("simulated".to_owned()));
@@ -286,7 +291,7 @@ impl Bus for FarBus {
     }
 
     async fn publish(&self, subject: &str, message: Bytes) -> Result<(), BusError> {
-        if !self.way.storm.hits(&self.way.clock) {
+        if !self.way.hits() {
             return self.inner.publish(subject, message).await;
         }
         let fate = self.way.clock.below(4);

@@ -30,6 +30,8 @@ pub enum Step {
 }
 
 pub struct Timed {
+    /// The how manieth fault it begins or ends, from 0.
+    pub fault: usize,
     pub at: Duration,
     pub step: Step,
 }
@@ -79,11 +81,11 @@ fn ms(ms: u64) -> Duration {
 pub fn power_cuts(draw: &Clock) -> Vec<Timed> {
     let mut at = Duration::ZERO;
     let mut steps = Vec::new();
-    for _ in 0..1 + draw.below(3) {
+    for fault in 0..usize::try_from(1 + draw.below(3)).unwrap_or(1) {
         at += ms(200 + draw.below(1_500));
-        steps.push(Timed { at, step: Step::Crash(alone::HOST) });
+        steps.push(Timed { fault, at, step: Step::Crash(alone::HOST) });
         at += ms(50 + draw.below(1_000));
-        steps.push(Timed { at, step: Step::Back(alone::HOST) });
+        steps.push(Timed { fault, at, step: Step::Back(alone::HOST) });
     }
     steps
 }
@@ -94,7 +96,7 @@ pub fn of_a_fleet(draw: &Clock, users: &[String]) -> Vec<Timed> {
     ends.extend(users.iter().cloned());
     let mut at = ms(FIRST_MS + draw.below(BETWEEN_MS));
     let mut steps = Vec::new();
-    for _ in 0..1 + draw.below(5) {
+    for fault in 0..usize::try_from(1 + draw.below(5)).unwrap_or(1) {
         let until = at + ms(50 + draw.below(DOWN_MS));
         let host = HOSTS[one(HOSTS.len())].0;
         let (a, b) = (one(HOSTS.len()), one(ends.len()));
@@ -107,8 +109,8 @@ pub fn of_a_fleet(draw: &Clock, users: &[String]) -> Vec<Timed> {
             4 => (Step::CutOneWay(ways().0, ways().1), Step::Mend(ways().0, ways().1)),
             _ => (Step::Hold(ways().0, ways().1), Step::Release(ways().0, ways().1)),
         };
-        steps.push(Timed { at, step: begin });
-        steps.push(Timed { at: until, step: end });
+        steps.push(Timed { fault, at, step: begin });
+        steps.push(Timed { fault, at: until, step: end });
         at += ms(50 + draw.below(BETWEEN_MS));
     }
     steps.sort_by_key(|timed| timed.at);

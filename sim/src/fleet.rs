@@ -4,7 +4,6 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use posthorn_clock::{Clock, sleep};
 use posthorn_node::{Engines, Listener, Node, NodeConfig, NodeParts, Role, Roles, Topology};
-use posthorn_store::memory::{MemoryOptions, MemoryStore};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 use tokio::sync::Notify;
@@ -12,6 +11,7 @@ use tokio::sync::Notify;
 use crate::{
     engines::{FarBus, FarStore, Storm, Way},
     net::{SimListener, SimNetwork},
+    quorum::{QuorumStore, Replicas},
     world::{PORT, World},
 };
 
@@ -36,7 +36,7 @@ pub struct Fleet(Rc<Inner>);
 struct Inner {
     world: World,
     storm: Storm,
-    engines: RefCell<Option<Engines>>,
+    engines: RefCell<Option<(Engines, Replicas)>>,
     hosts: Vec<Host>,
 }
 
@@ -59,13 +59,16 @@ impl Fleet {
         self.0.hosts[host].stop.notify_waiters();
     }
 
+    pub fn owners(&self) -> String {
+        self.0.engines.borrow().as_ref().map_or_else(String::new, |(_, all)| all.owners())
+    }
+
     /// The engines of all hosts; their time is the simulation's.
-    fn engines(&self) -> Engines {
+    fn engines(&self) -> (Engines, Replicas) {
         let mut engines = self.0.engines.borrow_mut();
         let made = engines.get_or_insert_with(|| {
-            let options = MemoryOptions { settle_apart: true, ..MemoryOptions::default() };
-            let store = MemoryStore::with_options(self.0.world.clock(1 << 60, 0), options);
-            Engines { alone: false, ..Engines::over(store) }
+            let replicas = Replicas::new(&self.0.world.clock(1 << 60, 0));
+            (Engines { alone: false, ..Engines::over(replicas.linear()) }, replicas)
         });
         made.clone()
     }
@@ -97,10 +100,11 @@ impl Fleet {
         let (name, roles) = HOSTS[at];
         let http = turmoil::net::TcpListener::bind(("0.0.0.0", PORT)).await?;
         let grpc = turmoil::net::TcpListener::bind(("0.0.0.0", GRPC)).await?;
-        let engines = self.engines();
+        let (engines, all) = self.engines();
         let way = Way { storm: self.0.storm.clone(), clock: clock.clone(), tasks: Tasks::new() };
         let bus = Arc::new(FarBus { inner: Arc::clone(&engines.bus), way: way.clone() });
-        let store = engines.store.clone().map(|inner| Arc::new(FarStore { inner, way }) as _);
+        let quorum = Arc::new(QuorumStore { all, way: way.clone() });
+        let store = Some(Arc::new(FarStore { inner: quorum, way }) as _);
         let parts = NodeParts {
             listener: Box::new(SimListener(http)),
             clock: clock.clone(),

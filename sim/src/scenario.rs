@@ -31,6 +31,8 @@ pub struct Outcome {
     pub history: History,
     pub violations: Vec<String>,
     pub faults: BTreeMap<&'static str, u64>,
+    /// Faults that the seed says.
+    pub planned: usize,
 }
 
 impl Outcome {
@@ -89,8 +91,13 @@ enum Software {
     Fleet(Fleet, Storm),
 }
 
-pub fn run(seed: u64) -> Result<Outcome> {
-    let plan = plan(seed)?;
+/// `only`: the faults with these numbers, of all that the seed says.
+pub fn run(seed: u64, only: Option<&[usize]>) -> Result<Outcome> {
+    let mut plan = plan(seed)?;
+    let planned = plan.steps.iter().filter(|timed| timed.step.begins()).count();
+    if let Some(only) = only {
+        plan.steps.retain(|timed| only.contains(&timed.fault));
+    }
     let gates: &[&str] = if plan.alone { &[alone::HOST] } else { &GATES };
     let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
     let world = World::new(seed, plan.users.clone(), plan.conversations.clone(), gates);
@@ -103,12 +110,12 @@ pub fn run(seed: u64) -> Result<Outcome> {
     let report = check(&stage.history.events(), EXPECT);
     let mut violations = match played {
         Ok(true) => Vec::new(),
-        Ok(false) => vec![format!("not done after {LIMIT:?} of simulated time")],
-        Err(error) => vec![format!("{error:#}")],
+        Ok(false) => vec![format!("not done after {LIMIT:?} of simulated time; {}", stage.owners())],
+        Err(error) => vec![format!("{error:#}; {}", stage.owners())],
     };
     violations.extend(report.violations.iter().map(ToString::to_string));
     violations.extend(report.missing.iter().map(|sight| format!("not seen: {sight}")));
-    Ok(Outcome { history: stage.history, violations, faults: stage.faults })
+    Ok(Outcome { history: stage.history, violations, faults: stage.faults, planned })
 }
 
 impl Stage<'_> {
@@ -155,6 +162,13 @@ impl Stage<'_> {
         }
     }
 
+    fn owners(&self) -> String {
+        match &self.host {
+            Software::Alone(_) => String::new(),
+            Software::Fleet(fleet, _) => fleet.owners(),
+        }
+    }
+
     fn at_ms(&self) -> u64 {
         u64::try_from(self.sim.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -179,7 +193,7 @@ impl Stage<'_> {
             self.step()?;
         }
         let begin = self.sim.elapsed();
-        for Timed { at, step } in steps {
+        for Timed { at, step, .. } in steps {
             // Where everybody has said everything, nothing begins; what began, ends.
             if self.until(begin + *at)? {
                 return Ok(true);

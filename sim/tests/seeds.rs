@@ -26,3 +26,14 @@ fn nothing_acknowledged_is_lost_when_unsynced_writes_vanish() {
     let output = sim(&["--seeds", &seeds, "--from", "100"]);
     assert!(output.status.success(), "{}{}", text(&output), String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn seeds_that_failed_once_hold() {
+    let lines = include_str!("../seeds.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    for line in lines {
+        let seed = line.split_whitespace().next().expect("a seed");
+        let output = sim(&["--seed", seed]);
+        let report = text(&output).lines().last().unwrap_or_default().to_owned();
+        assert!(output.status.success(), "{line}: {report}{}", String::from_utf8_lossy(&output.stderr));
+    }
+}

@@ -137,7 +137,12 @@ impl Outcome {
 
     /// What everybody did and saw under this fault, and what the feed was given, breaks no rule; it shows what is
     /// expected of every run, and of this one.
-    pub fn judge(&self, fault: &str, fed: Vec<(String, Vec<Item>)>, expect: &[Sight]) -> Result<posthorn_history::Report> {
+    pub fn judge(
+        &self,
+        fault: &str,
+        fed: Vec<(String, Vec<Item>)>,
+        expect: &[Sight],
+    ) -> Result<posthorn_history::Report> {
         let file = Recorder::append(&self.history)?;
         for (conversation, entries) in fed {
             file.add(0, "follower", Kind::Ok, Op::Feed { conversation, entries });

@@ -4,6 +4,7 @@
 mod generated;
 mod lint;
 mod process;
+mod proof;
 mod report;
 mod setup;
 mod smoke;
@@ -31,6 +32,7 @@ Tasks of this repository: `cargo xtask TASK`
   sim [ARG]...           the deterministic simulation
   crash [ARG]...         the embedded store killed, cut off and damaged (`make crash`)
   bench [ARG]...         durable sends a second, at the store and through WebSockets
+  figures                docs/reliability.md gets the figures of the last sim, chaos and crash of this folder
   help                   this text
 
 Steps that may be skipped: browser, cluster, sim, replay.
@@ -56,11 +58,12 @@ fn run(words: &[&str]) -> Result<bool> {
         ["test", skipped @ ..] => test::run(&root, &skips(skipped)?),
         ["faults"] => test::faults(&root, "all"),
         ["faults", which] => test::faults(&root, which),
-        ["chaos", minutes] => test::chaos(&root, minutes, ""),
-        ["chaos", minutes, seed] => test::chaos(&root, minutes, seed),
+        ["chaos", minutes] => proof::chaos(&root, minutes, ""),
+        ["chaos", minutes, seed] => proof::chaos(&root, minutes, seed),
         ["lint"] => lint::run(&root),
-        ["sim", rest @ ..] => pass(&root.join("sim"), &["--target-dir", "../target"], rest),
-        ["crash", rest @ ..] => test::crash(&root, rest),
+        ["sim", rest @ ..] => proof::sim(&root, rest),
+        ["crash", rest @ ..] => proof::crash(&root, rest),
+        ["figures"] => proof::figures(&root),
         ["bench", rest @ ..] => pass(&root, &["--package", "posthorn"], &[&["bench"], rest].concat()),
         ["tidy"] => tidy::run(&root),
         ["codegen"] => generated::code(&root, false),

@@ -18,7 +18,7 @@ const TEST_LIMIT: Duration = Duration::from_secs(15 * 60);
 const APART: &str = "on_a_cluster";
 const CLUSTER_LIMIT: Duration = Duration::from_secs(90 * 60);
 /// For how long faults are drawn at random, and in every change.
-const CHAOS: &str = "POSTHORN_CHAOS_MINUTES";
+pub const CHAOS: &str = "POSTHORN_CHAOS_MINUTES";
 const CHAOS_MINUTES: &str = "5";
 const BROWSER_LIMIT: Duration = Duration::from_secs(5 * 60);
 
@@ -55,7 +55,7 @@ pub fn run(root: &Path, skipped: &[&str]) -> Result<bool> {
 }
 
 /// Every target of the workspace at once: the test programs, and the binary that other steps run.
-fn build(root: &Path, report: &mut Report) -> Result<bool> {
+pub fn build(root: &Path, report: &mut Report) -> Result<bool> {
     let step = Step { name: "build", limit: BUILD_LIMIT, echo: is_error, sweep: true };
     let outcome = step.run(root, cargo(root, "build").args(["--workspace", "--all-targets"]))?;
     let (ok, seconds) = (outcome.ok, outcome.seconds);
@@ -101,55 +101,6 @@ pub fn faults(root: &Path, which: &str) -> Result<bool> {
     }
     report.print_end();
     Ok(report.ok())
-}
-
-/// `make chaos`: faults drawn from a seed, a random one if it is empty.
-///
-/// # Errors
-/// A step cannot be started.
-pub fn chaos(root: &Path, minutes: &str, seed: &str) -> Result<bool> {
-    let mut report = Report::default();
-    if !build(root, &mut report)? {
-        return Ok(false);
-    }
-    let mut command = cargo(root, "test");
-    command.args([
-        "--workspace",
-        "--test",
-        "faults",
-        "--quiet",
-        "--",
-        "--nocapture",
-        "--test-threads=1",
-        "in_chaos_on",
-    ]);
-    command.envs([(CHAOS, minutes), ("POSTHORN_SEED", seed)]);
-    reported(root, "chaos", &mut command)
-}
-
-/// Runs a test that writes a report of one line, and prints that as the last line.
-fn reported(root: &Path, name: &str, command: &mut Command) -> Result<bool> {
-    let path = target_dir(root).join("xtask").join(format!("{name}.json"));
-    // An older one must not stand in for this one.
-    let _ = std::fs::remove_file(&path);
-    let succeeded = command.env("POSTHORN_REPORT", &path).status()?.success();
-    match std::fs::read_to_string(&path) {
-        Ok(line) => println!("{}", line.trim_end()),
-        Err(error) => println!("no report: {}: {error}", path.display()),
-    }
-    Ok(succeeded)
-}
-
-/// `make crash`: a program among the tests, built with the others so that no dependency is built twice.
-///
-/// # Errors
-/// It cannot be started.
-pub fn crash(root: &Path, args: &[&str]) -> Result<bool> {
-    // Without a number it would be what `make test` runs of it.
-    let runs: &[&str] = if args.contains(&"--runs") { &[] } else { &["--runs", "200"] };
-    let mut crash = cargo(root, "test");
-    crash.args(["--workspace", "--test", "crash", "--"]).args(runs).args(args);
-    Ok(crash.status()?.success())
 }
 
 fn browser(root: &Path, report: &mut Report) -> Result<()> {

@@ -1,9 +1,11 @@
 //! `[nats]`: where it is, who we are there, and every bound.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One connection serves the bus and the feed of a process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NatsConfig {
     /// Addresses of the servers: `nats://HOST:PORT`, or `tls://`. Others of the cluster are learned. Their
@@ -67,6 +69,13 @@ pub struct FeedConfig {
     pub verify_ms: u64,
     /// Bytes of dead letters that are kept; beyond them none is taken, and its consumer waits.
     pub max_dead_bytes: u64,
+}
+
+impl fmt::Debug for NatsConfig {
+    /// Without passwords and tokens, which may stand in the addresses, too.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsConfig").field("prefix", &self.prefix).field("tls", &self.tls).finish_non_exhaustive()
+    }
 }
 
 impl Default for NatsConfig {

@@ -1,11 +1,13 @@
 //! `[redis]`: where it is, and how long it may take.
 
+use std::fmt;
+
 use posthorn_config::Row;
 use serde::{Deserialize, Serialize};
 
 use crate::OpenError;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisConfig {
     pub mode: RedisMode,
@@ -38,6 +40,15 @@ pub enum RedisMode {
     Single,
     Sentinel,
     Cluster,
+}
+
+impl fmt::Debug for RedisConfig {
+    /// Without passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mode, addresses, tls, .. } = self;
+        let mut shown = f.debug_struct("RedisConfig");
+        shown.field("mode", mode).field("addresses", addresses).field("tls", tls).finish_non_exhaustive()
+    }
 }
 
 impl Default for RedisConfig {

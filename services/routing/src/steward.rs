@@ -130,7 +130,11 @@ impl Steward {
                 if wanted.is_some_and(|wanted| wanted != me) {
                     give.push(shard);
                 }
-            } else if wanted == Some(me) && (owner.is_empty() || owner == me || self.fenced.contains(owner)) {
+            } else if owner == me {
+                // Claimed, and never told so. Others leave it alone as long as this one lives, also who should have
+                // it by now: only from here can it be handed over.
+                take.push(shard);
+            } else if wanted == Some(me) && (owner.is_empty() || self.fenced.contains(owner)) {
                 take.push(shard);
             }
         }
