@@ -1,6 +1,8 @@
 //! fjall: the one place that knows the library.
 
 use std::{
+    fs,
+    io::ErrorKind,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
@@ -12,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use super::{
     StoreConfig, heads, journal,
     keys::{self, Key, Space},
+    layout,
     values::{decode_u64, encode_u64},
 };
 use crate::{Result, StoreError};
@@ -19,6 +22,11 @@ use crate::{Result, StoreError};
 /// At most this many written memtables of one table may wait for the disk before commits wait too.
 /// The library waits at 4, without noticing that its workers died.
 const MAX_SEALED_MEMTABLES: usize = 2;
+
+/// Of the library: the file that makes a directory a database, and where its tables lie.
+const VERSION: &str = "version";
+const VERSION_BYTES: u64 = 4;
+const TABLES: &str = "keyspaces";
 
 /// One open database.
 pub(crate) struct Engine {
@@ -67,6 +75,7 @@ fn damaged(path: &Path, why: &str) -> StoreError {
 impl Engine {
     /// `synced`: the number of the last commit that has to be there; 0 where that is not known.
     pub(crate) fn open(path: &Path, config: &StoreConfig, synced: u64) -> Result<Self> {
+        remove_unfinished(path)?;
         journal::check(path, synced)?;
         let engine = Self::open_database(path, config)?;
         if let Some(number) = engine.latest(Space::System, &keys::commits())? {
@@ -189,6 +198,23 @@ impl Engine {
     pub(crate) fn alive(&self) -> Result<(), CommitError> {
         self.db.persist(PersistMode::Buffer).map_err(|error| sort_error(&error))
     }
+}
+
+/// What is left where a process died, or power was cut, while the database was made. The library writes its version
+/// first, before the first table: without it nothing was ever in there, and it would not go on from what it finds.
+fn remove_unfinished(path: &Path) -> Result<()> {
+    let fail = |error: std::io::Error| layout::io(path, "looking into", &error);
+    let there = |error: std::io::Error| if error.kind() == ErrorKind::NotFound { Ok(0) } else { Err(fail(error)) };
+    let version = fs::metadata(path.join(VERSION)).map(|file| file.len()).or_else(there)?;
+    let tables = fs::read_dir(path.join(TABLES)).map(Iterator::count).or_else(|error| there(error).map(|_| 0))?;
+    if version >= VERSION_BYTES || !path.exists() {
+        return Ok(());
+    }
+    if tables > 0 {
+        return Err(StoreError::Damaged(format!("{} has tables and no version: restore a backup", path.display())));
+    }
+    tracing::warn!(path = %path.display(), "the database was not made to its end: it is made again");
+    fs::remove_dir_all(path).map_err(fail)
 }
 
 fn sort_error(error: &fjall::Error) -> CommitError {

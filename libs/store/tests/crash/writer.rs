@@ -20,10 +20,10 @@ pub async fn run(order: Order) -> Result<()> {
     let names = payload::names(order.conversations);
     let me = InstanceId(order.instance.clone());
     say(&format!("instance {me}"))?;
-    let epochs = own(&*store, &me, &names).await?;
+    let epochs = own(&store, &me, &names).await?;
     let talks = names.iter().map(async |name| {
         let epoch = epochs.get(name).copied().context("a claim")?;
-        Talk { store: &*store, me: &me, name, epoch }.go(order.seed).await
+        Talk { store: &store, me: &me, name, epoch }.go(order.seed).await
     });
     let backup = async {
         match &order.backup {

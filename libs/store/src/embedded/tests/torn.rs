@@ -120,3 +120,21 @@ async fn without_its_mark_a_torn_or_bent_journal_gives_a_prefix_and_never_a_row_
     }
     assert!(shortest < ROWS as usize / 2, "the cuts reached the rows");
 }
+
+#[tokio::test]
+async fn a_store_that_was_not_made_to_its_end_is_made_again() {
+    for left in [&[][..], &["lock"], &["lock", "0.jnl"], &["lock", "0.jnl", "version"]] {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("FORMAT"), "2\n").expect("writes");
+        fs::create_dir_all(dir.path().join("db/keyspaces")).expect("makes");
+        for name in left {
+            fs::write(dir.path().join("db").join(name), []).expect("writes");
+        }
+        let store = open(dir.path());
+        owner(&(Arc::clone(&store) as Driver), "a", &[&key("t", "lobby")]).await;
+        store.close();
+        fs::remove_file(dir.path().join("db/version")).expect("removes");
+        let refused = EmbeddedStore::open(config(dir.path()), &Metrics::default()).err().expect("refuses");
+        assert!(refused.to_string().contains("damaged: ") && journals(dir.path()).len() == 1, "{refused}");
+    }
+}
