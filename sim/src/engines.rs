@@ -69,6 +69,10 @@ impl Way {
         self.storm.hits(&self.clock)
     }
 
+    pub async fn slow(&self) {
+        self.late(SLOW_MS).await;
+    }
+
     async fn late(&self, most_ms: u64) {
         sleep(Duration::from_millis(1 + self.clock.below(most_ms))).await;
     }

@@ -12,6 +12,7 @@ use crate::{
     engines::{FarBus, FarStore, Storm, Way},
     net::{SimListener, SimNetwork},
     quorum::{QuorumStore, Replicas},
+    soft::{FarFeed, FarPresence},
     world::{PORT, World},
 };
 
@@ -103,6 +104,8 @@ impl Fleet {
         let (engines, all) = self.engines();
         let way = Way { storm: self.0.storm.clone(), clock: clock.clone(), tasks: Tasks::new() };
         let bus = Arc::new(FarBus { inner: Arc::clone(&engines.bus), way: way.clone() });
+        let presence = engines.presence.clone().map(|inner| Arc::new(FarPresence { inner, way: way.clone() }) as _);
+        let feed = engines.feed.clone().map(|inner| Arc::new(FarFeed { inner, way: way.clone() }) as _);
         let quorum = Arc::new(QuorumStore { all, way: way.clone() });
         let store = Some(Arc::new(FarStore { inner: quorum, way }) as _);
         let parts = NodeParts {
@@ -113,7 +116,7 @@ impl Fleet {
             roles: Roles::of(roles),
             grpc: Some(Box::new(SimListener(grpc)) as Box<dyn Listener>),
             network: Arc::new(SimNetwork),
-            engines: Engines { store, bus, ..engines },
+            engines: Engines { store, bus, presence, feed, ..engines },
             pages: axum::Router::new(),
         };
         Ok(Node::start(config(name), parts).await?)

@@ -15,6 +15,7 @@ mod net;
 mod person;
 mod quorum;
 mod scenario;
+mod soft;
 mod world;
 
 use std::{collections::BTreeMap, process::ExitCode};

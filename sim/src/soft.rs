@@ -1,0 +1,127 @@
+//! Presence and feed behind a way: calls that are late, that were not made, and that were made and not answered.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use posthorn_core::{Held, UserKey};
+use posthorn_feed::{Fed, Feed, FeedError};
+use posthorn_presence::{ConnectionRef, Lease, Presence, PresenceError};
+
+use crate::engines::Way;
+
+impl Way {
+    async fn soft<T, E>(&self, call: impl Future<Output = Result<T, E>>, failed: impl Fn() -> E) -> Result<T, E> {
+        if !self.hits() {
+            return call.await;
+        }
+        match self.clock.below(3) {
+            0 => Err(failed()),
+            1 => {
+                call.await?;
+                Err(failed())
+            }
+            _ => {
+                self.slow().await;
+                call.await
+            }
+        }
+    }
+
+    async fn presence<T>(&self, call: impl Future<Output = Result<T, PresenceError>>) -> Result<T, PresenceError> {
+        self.soft(call, || PresenceError::Unavailable("simulated".to_owned())).await
+    }
+
+    async fn feed<T>(&self, call: impl Future<Output = Result<T, FeedError>>) -> Result<T, FeedError> {
+        self.soft(call, || FeedError::Unavailable("simulated".to_owned())).await
+    }
+}
+
+pub struct FarPresence {
+    pub inner: Arc<dyn Presence>,
+    pub way: Way,
+}
+
+type Shown<T> = Result<T, PresenceError>;
+
+#[async_trait]
+impl Presence for FarPresence {
+    fn driver(&self) -> &'static str {
+        self.inner.driver()
+    }
+
+    async fn register(&self, user: &UserKey, device: &str, at: &ConnectionRef) -> Shown<bool> {
+        self.way.presence(self.inner.register(user, device, at)).await
+    }
+
+    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Shown<bool> {
+        self.way.presence(self.inner.unregister(user, at)).await
+    }
+
+    async fn lookup(&self, users: &[UserKey]) -> Shown<Vec<ConnectionRef>> {
+        self.way.presence(self.inner.lookup(users)).await
+    }
+
+    async fn online(&self, users: &[UserKey]) -> Shown<Vec<bool>> {
+        self.way.presence(self.inner.online(users)).await
+    }
+
+    async fn lease(&self, gateway: &str, held: Held) -> Shown<Lease> {
+        self.way.presence(self.inner.lease(gateway, held)).await
+    }
+
+    async fn lapsed(&self) -> Shown<Vec<String>> {
+        self.way.presence(self.inner.lapsed()).await
+    }
+
+    async fn drop_gateway(&self, gateway: &str) -> Shown<Vec<UserKey>> {
+        self.way.presence(self.inner.drop_gateway(gateway)).await
+    }
+
+    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Shown<Vec<UserKey>> {
+        self.way.presence(self.inner.prune(gateway, kept, upto)).await
+    }
+
+    async fn watch(&self, at: &ConnectionRef, users: &[UserKey]) -> Shown<bool> {
+        self.way.presence(self.inner.watch(at, users)).await
+    }
+
+    async fn watchers(&self, user: &UserKey) -> Shown<Vec<ConnectionRef>> {
+        self.way.presence(self.inner.watchers(user)).await
+    }
+
+    async fn show(&self, user: &UserKey, online: bool) -> Shown<Option<u64>> {
+        self.way.presence(self.inner.show(user, online)).await
+    }
+
+    async fn versions(&self, users: &[UserKey]) -> Shown<Vec<u64>> {
+        self.way.presence(self.inner.versions(users)).await
+    }
+}
+
+pub struct FarFeed {
+    pub inner: Arc<dyn Feed>,
+    pub way: Way,
+}
+
+#[async_trait]
+impl Feed for FarFeed {
+    fn driver(&self) -> &'static str {
+        self.inner.driver()
+    }
+
+    async fn read(&self, partition: u16, after: u64, limit: usize) -> Result<Vec<Fed>, FeedError> {
+        self.way.feed(self.inner.read(partition, after, limit)).await
+    }
+
+    async fn wait(&self, partition: u16, after: u64) {
+        self.inner.wait(partition, after).await;
+    }
+
+    async fn cursor(&self, group: &str, partition: u16) -> Result<u64, FeedError> {
+        self.way.feed(self.inner.cursor(group, partition)).await
+    }
+
+    async fn commit(&self, group: &str, partition: u16, offset: u64) -> Result<(), FeedError> {
+        self.way.feed(self.inner.commit(group, partition, offset)).await
+    }
+}
