@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -38,8 +38,9 @@ pub struct UserCell {
     used: Mutex<Instant>,
     /// The order of the last use, for who leaves the memory first.
     order: AtomicU64,
-    /// A write is ambiguous: memory may be older than the store.
-    stale: AtomicBool,
+    /// Conversations whose registers were written, and nobody knows whether they were: memory may be older than the
+    /// store, now or once the write arrives.
+    doubtful: Mutex<BTreeSet<String>>,
 }
 
 type Slot = Arc<OnceCell<Arc<UserCell>>>;
@@ -122,7 +123,7 @@ impl Users {
                 let mut slots = core.users.slots.lock();
                 slots.retain(|_, slot| {
                     let recent = || slot.get().is_some_and(|cell| cell.used.lock().elapsed() < idle);
-                    stale.extend(slot.get().filter(|cell| cell.stale.load(Ordering::Relaxed)).cloned());
+                    stale.extend(slot.get().filter(|cell| !cell.doubtful.lock().is_empty()).cloned());
                     !is_idle(slot) || recent()
                 });
                 core.metrics.users.set(i64::try_from(slots.len()).unwrap_or(i64::MAX));
@@ -140,14 +141,14 @@ impl Users {
 /// Nobody is at work with it, and the store has what it holds: another load finds the same. Asked under
 /// the map's lock, where nobody can take a share in it.
 fn is_idle(slot: &Slot) -> bool {
-    let settled = |cell: &Arc<UserCell>| Arc::strong_count(cell) == 1 && !cell.stale.load(Ordering::Relaxed);
+    let settled = |cell: &Arc<UserCell>| Arc::strong_count(cell) == 1 && cell.doubtful.lock().is_empty();
     Arc::strong_count(slot) == 1 && slot.get().is_none_or(settled)
 }
 
 async fn load(core: &Core, key: &UserKey) -> Result<Arc<UserCell>, Failure> {
     let registers = tokio::sync::Mutex::new(read(core, key).await?);
-    let (used, stale) = (Mutex::new(Instant::now()), AtomicBool::new(false));
-    Ok(Arc::new(UserCell { key: key.clone(), registers, used, order: AtomicU64::new(0), stale }))
+    let (used, doubtful) = (Mutex::new(Instant::now()), Mutex::default());
+    Ok(Arc::new(UserCell { key: key.clone(), registers, used, order: AtomicU64::new(0), doubtful }))
 }
 
 async fn read(core: &Core, key: &UserKey) -> Result<Registers, Failure> {
@@ -161,17 +162,22 @@ impl UserCell {
         self.order.load(Ordering::Relaxed)
     }
 
-    /// The registers, as the store has them. After an ambiguous write what differs is written again,
-    /// under a version that no cursor has passed.
+    /// The registers, as the store has them. After an ambiguous write what differs is written again, and so is what
+    /// was in doubt: under a version that no cursor has passed, and to which the write, should it still arrive,
+    /// changes nothing.
     pub async fn lock(&self, core: &Core) -> Result<tokio::sync::MutexGuard<'_, Registers>, Failure> {
         let mut registers = self.registers.lock().await;
         // Whoever got here after the shard was left writes nothing.
         core.ownership.serves(self.key.shard())?;
-        if self.stale.load(Ordering::Relaxed) {
-            let stored = read(core, &self.key).await?;
-            let changed = stored.into_iter().filter(|(name, record)| registers.get(name) != Some(record)).collect();
+        let doubtful = self.doubtful.lock().clone();
+        if !doubtful.is_empty() {
+            let stored = read(core, &self.key).await?.into_iter();
+            let again = |(name, record): &(String, RegisterRecord)| {
+                doubtful.contains(name) || registers.get(name) != Some(record)
+            };
+            let changed = stored.filter(again).collect();
             self.write(core, &mut registers, changed).await?;
-            self.stale.store(false, Ordering::Relaxed);
+            self.doubtful.lock().clear();
         }
         Ok(registers)
     }
@@ -201,7 +207,9 @@ impl UserCell {
         };
         if let Err(failure) = call(core.storage.clone().write_registers(request)).await {
             // It may be there all the same, under a version that cursors have passed.
-            self.stale.store(failure.code != Code::StoreFull, Ordering::Relaxed);
+            if failure.code != Code::StoreFull {
+                self.doubtful.lock().extend(changed.into_iter().map(|(name, _)| name));
+            }
             return Err(failure);
         }
         registers.extend(changed);

@@ -38,7 +38,8 @@ fn each_wrong_cursor_skips_something() {
     }
 }
 
-/// A known limit of registers, which no number of a load protects: nobody was told that the change was made.
+/// Why an owner writes what was in doubt again under a new version, whatever the store says of it meanwhile. An heir, who
+/// knows of no doubt, has this limit: no number of a load protects registers. Nobody was told that the change was made.
 #[test]
 fn a_register_write_that_lands_late_is_not_synced() {
     let late = SyncCursor { broken: Some(Broken::LandsLate), ..ALONE };
