@@ -21,6 +21,8 @@ const WEATHER_S: f64 = 8.0;
 /// Between two faults of a lane, s.
 const PEACE_S: f64 = 3.0;
 const CONVERSATIONS: u32 = 4;
+/// How wrong a clock is, as libfaketime has it: hours off, and too fast.
+const CLOCKS: &[&str] = &["+1h", "-1h", "+0 x1.02"];
 
 /// The last line of a run.
 #[derive(Serialize)]
@@ -214,7 +216,9 @@ impl<'a> Stage<'a> {
                 } else {
                     self.cluster.cluster("stop", &[&name]).await?;
                 }
-                let clock = (*kind == "clock").then(|| *draw.one_of(&["+1h", "-1h", "+400ms", "+0 x1.02"]));
+                // Session says whether a token holds: its clocks have to be within `session.leeway_ms` of each other.
+                let offsets: &[&str] = if name.starts_with("session") { &["+2", "-2"] } else { CLOCKS };
+                let clock = (*kind == "clock").then(|| *draw.one_of(offsets));
                 self.start(&name, clock).await?;
             }
             "pause" => {

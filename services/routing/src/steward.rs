@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use posthorn_bus::Nudges;
-use posthorn_clock::{Instant, timeout};
+use posthorn_clock::{Instant, sleep, timeout};
 use posthorn_core::{SHARDS, Shard, placement::wanted, suspicion::Cap};
 use posthorn_errors::Failure;
 use posthorn_proto::internal::{Beat, FenceRequest, ForgetBeatRequest, ShardRow, ShardsRequest};
@@ -27,6 +27,8 @@ use crate::{
 const CLAIM_AT_ONCE: usize = 128;
 /// Shards that are handed over at a time: the rest is served meanwhile.
 const MOVE_AT_ONCE: usize = 32;
+/// Before one that leaves tries again to give shards back.
+const LEAVE_AGAIN: Duration = Duration::from_millis(250);
 /// How long one that leaves waits for its beat to say so.
 const LEAVE_SAID: Duration = Duration::from_secs(2);
 
@@ -126,11 +128,20 @@ impl Steward {
         for shard in (0..SHARDS).map(Shard) {
             let owner = rows.get(&shard.0).map_or("", |row| row.instance.as_str());
             let wanted = wanted(shard, names.keys().copied()).map(|address| names[address]);
-            if owner == me && core.ownership.is_held(shard) {
-                if wanted.is_some_and(|wanted| wanted != me) {
+            let (held, serves) = (core.ownership.is_held(shard), core.ownership.serves(shard).is_ok());
+            if owner == me && held {
+                // What was once begun to be given back is, also where this one should have it again: it is served
+                // under another epoch only, with what its journal says.
+                if !serves || wanted.is_some_and(|wanted| wanted != me) {
                     give.push(shard);
                 }
-            } else if owner == me {
+                continue;
+            }
+            if held && !serves {
+                // Given back, and never told so.
+                core.ownership.left(shard);
+            }
+            if owner == me {
                 // Claimed, and never told so. Others leave it alone as long as this one lives, also who should have
                 // it by now: only from here can it be handed over.
                 take.push(shard);
@@ -216,6 +227,10 @@ impl Steward {
             let Some(chunk) = held.chunks(MOVE_AT_ONCE).next() else { break };
             hand_over(&self.core, chunk).await;
             self.nudge().await;
+            if self.core.ownership.held().len() == held.len() {
+                // Nobody answers: it is asked again until the process has to end.
+                sleep(LEAVE_AGAIN).await;
+            }
         }
     }
 
