@@ -63,10 +63,15 @@ impl Crowd {
     }
 
     /// True once, and only before anything came: the first sync tells where a client begins.
-    fn follows(&self, name: &str, conversation: &str) -> bool {
+    fn follows(&self, name: &str, conversation: &str, after: u64) -> bool {
         let key = (name.to_owned(), conversation.to_owned());
         let mut gathered = self.0.borrow_mut();
-        !gathered.received.contains_key(&key) && gathered.followed.insert(key)
+        let first = !gathered.received.contains_key(&key) && gathered.followed.insert(key.clone());
+        if first {
+            // Nothing before it comes.
+            gathered.received.insert(key, after);
+        }
+        first
     }
 }
 
@@ -230,7 +235,7 @@ fn hear(name: &str, history: &History, crowd: &Crowd, event: Event) {
             let entries = entries.iter().map(item_of).collect();
             history.add(name, Kind::Ok, Op::Receive { conversation, connection: 0, entries });
         }
-        Event::Conversation(listed) if crowd.follows(name, &listed.conversation) => {
+        Event::Conversation(listed) if crowd.follows(name, &listed.conversation, listed.end_seq) => {
             history.add(name, Kind::Ok, Op::Follow { conversation: listed.conversation, after: listed.end_seq });
         }
         Event::State(ConnectionState::Connected { resumed, .. }) => {

@@ -111,6 +111,14 @@ impl QuorumStore {
         }
     }
 
+    async fn project(&self, instance: &InstanceId, settlements: Vec<Settlement>) -> Result<()> {
+        self.write(|replica| {
+            let (instance, settlements) = (instance.clone(), settlements.clone());
+            Box::pin(async move { replica.settle(&instance, settlements).await })
+        })
+        .await
+    }
+
     /// Two of the three.
     fn two(&self) -> [&Arc<MemoryStore>; 2] {
         let left_out = usize::try_from(self.way.clock.below(3)).unwrap_or(0);
@@ -289,13 +297,22 @@ impl Store for QuorumStore {
             let fed = Settlement { key, head: None, members: Vec::new(), feed, fed_seq: 0, remove: Vec::new() };
             self.all.linear.settle(instance, vec![fed]).await?;
         }
-        let rest = |settlement: Settlement| Settlement { feed: Vec::new(), ..settlement };
-        let settlements: Vec<Settlement> = settlements.into_iter().map(rest).collect();
-        self.write(|replica| {
-            let (instance, settlements) = (instance.clone(), settlements.clone());
-            Box::pin(async move { replica.settle(&instance, settlements).await })
-        })
-        .await
+        // As a database without transactions over partitions: members, then the head, then the journal.
+        let members = |settlement: &Settlement| {
+            let (key, members) = (settlement.key.clone(), settlement.members.clone());
+            Settlement { key, head: None, members, feed: Vec::new(), fed_seq: 0, remove: Vec::new() }
+        };
+        self.project(instance, settlements.iter().map(members).collect()).await?;
+        let head = |settlement: &Settlement| {
+            let (key, head, fed_seq) = (settlement.key.clone(), settlement.head.clone(), settlement.fed_seq);
+            Settlement { key, head, members: Vec::new(), feed: Vec::new(), fed_seq, remove: Vec::new() }
+        };
+        self.project(instance, settlements.iter().map(head).collect()).await?;
+        let removal = |settlement: Settlement| {
+            let Settlement { key, remove, .. } = settlement;
+            Settlement { key, head: None, members: Vec::new(), feed: Vec::new(), fed_seq: 0, remove }
+        };
+        self.project(instance, settlements.into_iter().map(removal).collect()).await
     }
 
     async fn read(&self, key: &ConversationKey, range: ReadRange) -> Result<Page> {

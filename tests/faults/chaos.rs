@@ -241,9 +241,12 @@ impl<'a> Stage<'a> {
                 self.disk.fill()?;
                 sleep(draw.seconds(AWAY_S)).await;
                 self.disk.free()?;
-                // It stops to serve when its disk is full, and whoever runs it starts it again.
-                self.cluster.signal("cassandra", Signal::KILL).await?;
-                self.cluster.cluster("start", &["cassandra"]).await?;
+                // It stops to serve when its disk is full, or ends, and whoever runs it starts it again. NATS and Redis
+                // may have ended, too; no service may.
+                if self.cluster.member("cassandra").await?.pid.is_some() {
+                    self.cluster.signal("cassandra", Signal::KILL).await?;
+                }
+                self.cluster.cluster("start", &ENGINES).await?;
             }
         }
         self.count(kind);

@@ -65,7 +65,9 @@ impl Lossy {
         let losses = Arc::<Losses>::default();
         let (carried, inner) = (Arc::clone(&losses), tasks.clone());
         let accept = async move {
-            while let Ok((client, _)) = listener.accept().await {
+            loop {
+                // An error is of that connection alone.
+                let Ok((client, _)) = listener.accept().await else { continue };
                 let (losses, upstream) = (Arc::clone(&carried), upstream.clone());
                 // An error ends the connection, which is all that either end has to know.
                 let carried = async move { drop(carry(client, &upstream, &losses).await) };

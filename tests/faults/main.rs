@@ -85,7 +85,7 @@ const fn case(name: &'static str, fault: Fault, short: bool, seconds: u32, max_d
 }
 
 const CASES: &[Case] = &[
-    case("none", Fault::None, true, 15, 5_000.0),
+    case("none", Fault::None, false, 15, 5_000.0),
     case("kill-each", Fault::KillEach, true, 60, 30_000.0),
     case("kill-gateways", Fault::KillTier("gateway"), false, 30, 60_000.0),
     case("kill-sessions", Fault::KillTier("session"), false, 30, 60_000.0),
@@ -104,7 +104,7 @@ const CASES: &[Case] = &[
     case("roll-push", Fault::Roll(&["push"]), false, 50, 30_000.0),
     case("scale-routing", Fault::Scale("routing", [3, 1]), false, 60, 30_000.0),
     case("scale-gateways", Fault::Scale("gateway", [4, 2]), false, 60, 30_000.0),
-    case("lose-bus", Fault::LoseBus, true, 40, 5_000.0),
+    case("lose-bus", Fault::LoseBus, false, 40, 5_000.0),
     case("clocks", Fault::Clocks, false, 90, 30_000.0),
 ];
 

@@ -16,6 +16,9 @@ const CHUNK: usize = 16 * 1024;
 /// Chunks that are on their way in one direction; the sender waits beyond.
 const UNDERWAY: usize = 64;
 
+/// After a connection that was not taken.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// How the way is now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weather {
@@ -51,7 +54,15 @@ impl Wire {
         let weather = watch::Sender::new(Weather::default());
         let (inner, told) = (tasks.clone(), weather.clone());
         let accept = async move {
-            while let Ok((client, _)) = listener.accept().await {
+            loop {
+                let client = match listener.accept().await {
+                    Ok((client, _)) => client,
+                    Err(error) => {
+                        println!("a way takes no connection: {error}");
+                        sleep(AGAIN).await;
+                        continue;
+                    }
+                };
                 let (upstream, told) = (upstream.clone(), told.subscribe());
                 // An error ends the connection, which is all that either end has to know.
                 let carried = async move { drop(carry(client, &upstream, told).await) };

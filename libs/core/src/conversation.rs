@@ -315,7 +315,7 @@ impl Conversation {
         self.end.last_of_kind[envelope.kind.index()] = seq;
         if envelope.countable() {
             self.end.preview_seq = seq;
-            if let Some(member) = self.members.get_mut(&envelope.author) {
+            if let Some(member) = self.before(&envelope.author, seq) {
                 member.sent = envelope.author_ordinal;
                 member.as_of_seq = seq;
             }
@@ -334,7 +334,7 @@ impl Conversation {
             Fact::Joined(user, role) => self.join(user, *role, seq),
             Fact::Left(user) => self.leave(user, seq),
             Fact::Role(user, role) => {
-                if let Some(member) = self.members.get_mut(user) {
+                if let Some(member) = self.before(user, seq) {
                     member.role = *role;
                     member.as_of_seq = seq;
                 }
@@ -343,7 +343,16 @@ impl Conversation {
         }
     }
 
+    /// A member as before the entry at `seq`. What was loaded may be ahead of the log that is read again: it has
+    /// what that entry did, and a second time would undo what came after.
+    fn before(&mut self, user: &UserId, seq: u64) -> Option<&mut Member> {
+        self.members.get_mut(user).filter(|member| member.as_of_seq < seq)
+    }
+
     fn join(&mut self, user: &UserId, role: Role, seq: u64) {
+        if self.members.get(user).is_some_and(|member| member.as_of_seq >= seq) {
+            return;
+        }
         let from = if self.visibility == Visibility::All { 1 } else { seq };
         let member = self.members.entry(user.clone()).or_insert_with(|| Member {
             role,
@@ -365,13 +374,13 @@ impl Conversation {
     }
 
     fn leave(&mut self, user: &UserId, seq: u64) {
-        if let Some(member) = self.members.get_mut(user) {
-            self.present -= usize::from(member.present);
-            member.present = false;
-            member.as_of_seq = seq;
-            member.visible.close(seq);
-            member.left = Position { seq, ordinal: self.end.ordinal, own: member.sent };
-        }
+        let ordinal = self.end.ordinal;
+        let Some(member) = self.before(user, seq) else { return };
+        let was_present = std::mem::take(&mut member.present);
+        member.as_of_seq = seq;
+        member.visible.close(seq);
+        member.left = Position { seq, ordinal, own: member.sent };
+        self.present -= usize::from(was_present);
     }
 
     /// The counts at the end of what the user may see.

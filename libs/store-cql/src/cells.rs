@@ -1,7 +1,7 @@
 //! Heads, members and registers: cells that only grow (see `marks`).
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, future::try_join, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use posthorn_core::{ConversationKey, UserId, UserKey};
 use posthorn_proto::internal::{Head, MemberRecord, RegisterRecord};
 use posthorn_store::{Result, Settlement};
@@ -35,10 +35,13 @@ impl CqlStore {
         Ok(Some(Head { fed_seq, ..head_of(&value)? }))
     }
 
-    /// Head, members and the feed's mark of one conversation.
+    /// Members, then head and the feed's mark of one conversation: whoever reads a head, reads members after it that are
+    /// as new. Were they written beside each other, a crash between the two would leave a head whose members nobody
+    /// has, and which nothing writes again.
     pub(crate) async fn project(&self, settlement: &Settlement) -> Result<()> {
         let Settlement { key, head, members, fed_seq, .. } = settlement;
-        try_join(self.write_head(key, head.as_ref(), *fed_seq), self.write_members(key, members)).await.map(drop)
+        self.write_members(key, members).await?;
+        self.write_head(key, head.as_ref(), *fed_seq).await
     }
 
     /// Head and feed mark are cells of one row, each with a timestamp of its own: one write where both are told.

@@ -109,7 +109,8 @@ pub trait Store: Send + Sync + 'static {
     async fn append(&self, append: Append) -> Result<bool>;
 
     /// Heads and members (each only if it is newer than what is there: heads by `seq` and then by list
-    /// version, members by `as_of_seq`; two of one mark carry the same record), feed entries in order and
+    /// version, members by `as_of_seq`; two of one mark carry the same record; whoever reads a head and then the members
+    /// finds them as new as the head, or newer), feed entries in order and
     /// the feed's mark, and removal of the notes that are named. Need not be durable on return: what is
     /// lost of it is settled again.
     async fn settle(&self, instance: &InstanceId, settlements: Vec<Settlement>) -> Result<()>;

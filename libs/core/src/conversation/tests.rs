@@ -149,3 +149,42 @@ fn after_seq_lies_within_the_log_also_of_a_first_try() {
         assert_eq!(judge(end + 1), Err(Refusal::AfterEnd));
     }
 }
+
+/// A crash between the members and the head leaves members that know more than the log that is read again.
+#[test]
+fn members_that_are_ahead_of_the_log_are_not_set_back_by_it() {
+    let bob = || user("bob");
+    let mut whole = Conversation::empty(16);
+    let members = vec![(user("ann"), Role::Owner)];
+    let (kind, visibility) = (ConversationKind::Group, Visibility::SinceJoin);
+    let created = Fact::Created { kind, title: "t".into(), visibility, members };
+    let facts = [
+        created,
+        Fact::Joined(bob(), Role::Member),
+        Fact::None,
+        Fact::Left(bob()),
+        Fact::Joined(bob(), Role::Member),
+        Fact::Role(bob(), Role::Admin),
+        Fact::None,
+    ];
+    let mut log = Vec::new();
+    for (n, fact) in (1..).zip(facts) {
+        let (kind, author) = if fact == Fact::None { (Kind::Message, "bob") } else { (Kind::Created, "ann") };
+        let (_, envelope) = whole.append(draft(kind, author, n, fact.clone()), 1);
+        log.push((envelope, fact));
+    }
+    let upto = |seq: usize| {
+        let mut conversation = Conversation::empty(16);
+        log[..seq].iter().for_each(|(envelope, fact)| conversation.apply(envelope, fact));
+        conversation
+    };
+    for ahead in 1..=log.len() {
+        for from in 1..=ahead {
+            let mut loaded = upto(from);
+            loaded.members = upto(ahead).members;
+            loaded.present = loaded.members.values().filter(|member| member.present).count();
+            log[from..].iter().for_each(|(envelope, fact)| loaded.apply(envelope, fact));
+            assert_eq!((&loaded.members, loaded.present), (&whole.members, whole.present), "{from}, {ahead}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ use posthorn_telemetry::Metrics;
 
 use super::{
     place,
-    wire::{LOCAL_QUORUM, LOCAL_SERIAL, Wire},
+    wire::{LOCAL_QUORUM, LOCAL_SERIAL, Sent, Wire},
 };
 
 /// A store of the shared tables that is reached over a wire, with little patience.
@@ -131,6 +131,34 @@ async fn a_conditional_write_whose_answer_was_lost_is_repeated_and_knows_itself(
     wire.keep_back("UPDATE", 1);
     store.fence(&a).await.expect("fences");
     assert_eq!(store.check(&a).await, Ok(false));
+}
+
+/// A head whose members nobody has would be taken for the truth: nothing writes them again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_is_not_written_before_its_members_are() {
+    if !place::on() {
+        return;
+    }
+    let config = place::shared().await;
+    let wired = Wired::new(&config).await;
+    let lobby = key("t", "lobby");
+    let (a, epoch) = owner(&wired.driver(), "a", &[&lobby]).await;
+    let mut write = append(&lobby, &a, rows(Chain::START, 1..=1, (epoch, 1)));
+    write.members = vec![("ann".to_owned(), MemberRecord { as_of_seq: 1, ..MemberRecord::default() })];
+    wired.store.append(write.clone()).await.expect("appends");
+    let (head, members) = (Some(write.head.clone()), write.members.clone());
+    let settlement = Settlement { key: lobby.clone(), head, members, feed: Vec::new(), fed_seq: 0, remove: Vec::new() };
+    let heads = |sent: &[Sent]| {
+        let writes = |one: &&Sent| one.text.contains(".heads ") && !one.text.starts_with("SELECT");
+        sent.iter().filter(writes).count()
+    };
+    wired.wire.keep_back(".members ", usize::MAX);
+    let unknown = wired.store.settle(&a, vec![settlement.clone()]).await.expect_err("nobody answers");
+    assert!(unknown.ambiguous(), "{unknown}");
+    assert_eq!(heads(&wired.wire.sent()), 0, "{:?}", wired.wire.sent());
+    wired.wire.let_all_through();
+    wired.store.settle(&a, vec![settlement]).await.expect("settles");
+    assert_eq!(heads(&wired.wire.sent()), 1, "{:?}", wired.wire.sent());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
