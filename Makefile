@@ -1,7 +1,7 @@
 # An index: `make help`. The work is done by cargo and `cargo xtask` (xtask/).
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test fmt lint bench codegen docs faults chaos sim crash
+.PHONY: help run cluster test fmt lint bench codegen docs faults chaos sim crash peers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,3 +41,6 @@ sim: ## the deterministic simulation: make sim SEEDS=200 [FROM=1]
 
 crash: ## kill the embedded store, cut its power, damage its files: make crash RUNS=500 [FROM=1]
 	cargo xtask crash $(if $(RUNS),--runs $(RUNS)) $(if $(FROM),--from $(FROM)) $(ARGS)
+
+peers: ## clients that others wrote against the built server, at length: make peers [EXAMPLES=200]
+	cargo xtask peers $(EXAMPLES)

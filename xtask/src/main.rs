@@ -3,9 +3,11 @@
 
 mod generated;
 mod lint;
+mod peers;
 mod process;
 mod proof;
 mod report;
+mod server;
 mod setup;
 mod smoke;
 mod test;
@@ -30,12 +32,13 @@ Tasks of this repository: `cargo xtask TASK`
   codegen [--check]      code from proto/; docs/errors.md and clients/web/js/codes.js from the table of codes
   docs [--check]         the pages made from code, and the API documentation in target/doc
   sim [ARG]...           the deterministic simulation
+  peers [EXAMPLES]       the server as others' clients see it, at length (`make peers`)
   crash [ARG]...         the embedded store killed, cut off and damaged (`make crash`)
   bench [ARG]...         durable sends a second, at the store and through WebSockets
   figures                docs/reliability.md gets the figures of the last sim, chaos and crash of this folder
   help                   this text
 
-Steps that may be skipped: browser, cluster, sim, replay.
+Steps that may be skipped: browser, cluster, peers, sim, replay.
 ";
 
 fn main() -> ExitCode {
@@ -64,6 +67,8 @@ fn run(words: &[&str]) -> Result<bool> {
         ["sim", rest @ ..] => proof::sim(&root, rest),
         ["crash", rest @ ..] => proof::crash(&root, rest),
         ["figures"] => proof::figures(&root),
+        ["peers"] => peers::long(&root, peers::MANY_EXAMPLES),
+        ["peers", examples] => peers::long(&root, examples),
         ["bench", rest @ ..] => pass(&root, &["--package", "posthorn"], &[&["bench"], rest].concat()),
         ["tidy"] => tidy::run(&root),
         ["codegen"] => generated::code(&root, false),
@@ -83,8 +88,8 @@ fn skips<'a>(words: &[&'a str]) -> Result<Vec<&'a str>> {
     words
         .chunks(2)
         .map(|pair| match *pair {
-            ["--skip", step @ ("browser" | "cluster" | "sim" | "replay")] => Ok(step),
-            _ => bail!("expected --skip browser|cluster|sim|replay, not `{}`", pair.join(" ")),
+            ["--skip", step @ ("browser" | "cluster" | "peers" | "sim" | "replay")] => Ok(step),
+            _ => bail!("expected --skip browser|cluster|peers|sim|replay, not `{}`", pair.join(" ")),
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 
 use std::{
     env, fs,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -30,14 +31,68 @@ fn cache() -> Result<PathBuf> {
 /// Something is missing and cannot be installed; the text says what to do.
 pub fn browser(root: &Path) -> Result<PathBuf> {
     if chromium().is_none() {
-        apt(root, &["chromium"])?;
+        apt(root, &["chromium"], "browser")?;
     }
     let chromium = chromium().context("apt-get installed no Chromium: set CHROMIUM to the path of one")?;
-    if answer("node", &["--version"]).is_none() || answer("npm", &["--version"]).is_none() {
-        apt(root, &["nodejs", "npm"])?;
-    }
-    packages(root)?;
+    node(root, "browser")?;
     Ok(chromium)
+}
+
+/// What runs the scripts of `tests/peers`.
+pub struct Peers {
+    /// With the packages of `requirements.txt`.
+    pub python: PathBuf,
+    pub node: PathBuf,
+}
+
+/// Python and Node with the packages of `tests/peers`.
+///
+/// # Errors
+/// As [`browser`].
+pub fn peers(root: &Path) -> Result<Peers> {
+    node(root, "peers")?;
+    Ok(Peers { python: python(root)?, node: PathBuf::from("node") })
+}
+
+/// Node, with the packages of a folder below `tests` that is named as the step that wants them.
+fn node(root: &Path, step: &str) -> Result<()> {
+    if answer("node", &["--version"]).is_none() || answer("npm", &["--version"]).is_none() {
+        apt(root, &["nodejs", "npm"], step)?;
+    }
+    packages(root, step)
+}
+
+/// A Python of its own in the cache, which has what `tests/peers/requirements.txt` pins and nothing else.
+fn python(root: &Path) -> Result<PathBuf> {
+    let list = root.join("tests/peers/requirements.txt");
+    let wanted = fs::read(&list).context("tests/peers/requirements.txt")?;
+    let mut hasher = DefaultHasher::new();
+    wanted.hash(&mut hasher);
+    let folder = cache()?.join(format!("python-{:016x}", hasher.finish()));
+    let (program, stamp) = (folder.join("bin/python"), folder.join(".installed"));
+    let path = program.to_string_lossy().into_owned();
+    // A new Python of the machine leaves one that starts no more, or finds no packages.
+    let version = || answer(&path, &["--version"]);
+    if version().is_some_and(|version| fs::read_to_string(&stamp).is_ok_and(|installed| installed == version)) {
+        return Ok(program);
+    }
+    if answer("python3", &["--version"]).is_none() || answer("python3", &["-c", "import ensurepip, venv"]).is_none() {
+        apt(root, &["python3", "python3-venv"], "peers")?;
+    }
+    println!("installing the Python packages of tests/peers");
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(&folder);
+    if !Step::quiet("python venv", INSTALL_LIMIT).run(root, &mut venv)?.ok {
+        bail!("`python3 -m venv` failed: install Python 3.11 or newer with venv and pip, or pass --skip peers");
+    }
+    let mut pip = Command::new(&program);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]);
+    pip.arg("--requirement").arg(&list);
+    if !Step::quiet("pip install", INSTALL_LIMIT).run(root, &mut pip)?.ok {
+        bail!("`pip install` failed: is there a network? Try again with one, or pass --skip peers");
+    }
+    fs::write(stamp, version().context("the new Python does not start")?)?;
+    Ok(program)
 }
 
 /// `$CHROMIUM`, or the first that is installed.
@@ -50,15 +105,16 @@ fn chromium() -> Option<PathBuf> {
     names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|path| path.is_file())
 }
 
-fn apt(root: &Path, names: &[&str]) -> Result<()> {
+/// Debian's packages, for a step of the tests that may be skipped.
+fn apt(root: &Path, names: &[&str], step: &str) -> Result<()> {
     let wish = names.join(" ");
     if answer("apt-get", &["--version"]).is_none() {
-        bail!("{wish} is missing and there is no apt-get: install it, or pass --skip browser");
+        bail!("{wish} is missing and there is no apt-get: install it, or pass --skip {step}");
     }
     let mut prefix = Vec::new();
     if !rustix::process::geteuid().is_root() {
         if answer("sudo", &["-n", "true"]).is_none() {
-            bail!("{wish} is missing: run `apt-get install {wish}` as root, or pass --skip browser");
+            bail!("{wish} is missing: run `apt-get install {wish}` as root, or pass --skip {step}");
         }
         prefix.extend(["sudo", "-n"]);
     }
@@ -68,16 +124,16 @@ fn apt(root: &Path, names: &[&str]) -> Result<()> {
         let mut command = Command::new(line[0]);
         command.args(&line[1..]).env("DEBIAN_FRONTEND", "noninteractive");
         if !Step::quiet("apt-get", INSTALL_LIMIT).run(root, &mut command)?.ok {
-            bail!("`{}` failed: is there a network? Install {wish}, or pass --skip browser", line.join(" "));
+            bail!("`{}` failed: is there a network? Install {wish}, or pass --skip {step}", line.join(" "));
         }
     }
     Ok(())
 }
 
 /// `npm ci`, unless the packages lie there as the lock file wants them.
-fn packages(root: &Path) -> Result<()> {
-    let folder = root.join("tests/browser");
-    let lock = fs::read(folder.join("package-lock.json")).context("tests/browser/package-lock.json")?;
+fn packages(root: &Path, step: &str) -> Result<()> {
+    let folder = root.join("tests").join(step);
+    let lock = fs::read(folder.join("package-lock.json")).with_context(|| format!("tests/{step}/package-lock.json"))?;
     let stamp = folder.join("node_modules/.installed-lock.json");
     if fs::read(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
@@ -86,7 +142,7 @@ fn packages(root: &Path) -> Result<()> {
     npm.args(["ci", "--no-audit", "--no-fund", "--prefix"]).arg(&folder);
     npm.arg("--cache").arg(cache()?.join("npm")).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
     if !Step::quiet("npm ci", INSTALL_LIMIT).run(root, &mut npm)?.ok {
-        bail!("`npm ci` failed: is there a network? Try again with one, or pass --skip browser");
+        bail!("`npm ci` failed: is there a network? Try again with one, or pass --skip {step}");
     }
     fs::create_dir_all(folder.join("node_modules"))?;
     Ok(fs::write(stamp, lock)?)

@@ -3,23 +3,21 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::Command,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
-    process::{Step, end_leftovers, lines_of, spawn},
+    process::{Step, end_leftovers},
     report::{Entry, Kind, Report},
+    server::Server,
 };
 
 const LINES: usize = 1_000;
-const READY_LIMIT: Duration = Duration::from_secs(60);
 const REPLAY_LIMIT: Duration = Duration::from_secs(5 * 60);
-const STOP_LIMIT: Duration = Duration::from_secs(40);
 /// What must be zero at the end of a replay.
 const FAULTS: [&str; 6] = ["lost", "duplicated", "reordered", "gaps", "mismatched", "wrong_recipients"];
 
@@ -53,36 +51,18 @@ fn log(root: &Path) -> Option<PathBuf> {
 
 fn slice(root: &Path, log: &Path, binary: &Path) -> Result<()> {
     let folder = root.join("target/xtask/replay");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder)?;
+    let server = Server::start(binary, &folder, &[])?;
     let bytes = fs::read(log)?;
     let slice: Vec<u8> = bytes.split_inclusive(|byte| *byte == b'\n').take(LINES).flatten().copied().collect();
     let file = folder.join("slice.txt");
     fs::write(&file, slice)?;
-
-    let mut dev = Command::new(binary);
-    dev.args(["dev", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("data"));
-    let mut server = spawn(&mut dev)?;
-    let output = lines_of(&mut server);
-    let until = Instant::now() + READY_LIMIT;
-    let ready: Value = loop {
-        let left = until.saturating_duration_since(Instant::now());
-        let line = output.recv_timeout(left).context("`posthorn dev --json` did not get ready")?;
-        // Its log goes to the other stream; only the line of `--json` has a `ws`.
-        match serde_json::from_str::<Value>(&line) {
-            Ok(value) if value.get("ws").is_some() => break value,
-            _ => {}
-        }
-    };
-    // Its output is read on, or it would stop at a full pipe.
-    std::thread::spawn(move || output.into_iter().for_each(drop));
-    let word = |name: &str| ready.get(name).and_then(Value::as_str).map(str::to_owned).with_context(|| name.to_owned());
     let mut replay = Command::new(binary);
-    replay.args(["replay", "--speed", "max", "--json", "--url", &word("ws")?, "--admin-key", &word("admin_key")?]);
+    let (url, key) = (server.word("ws")?, server.word("admin_key")?);
+    replay.args(["replay", "--speed", "max", "--json", "--url", &url, "--admin-key", &key]);
     replay.arg(&file);
     let lines = follow(root, &mut replay)?;
     judge(&lines)?;
-    stop(&mut server)
+    server.stop()
 }
 
 /// The replay's lines. It runs beside the server, so a step's sweep of leftovers would end both.
@@ -113,22 +93,6 @@ fn judge(lines: &[String]) -> Result<()> {
         bail!("{acked} of {messages} messages acknowledged");
     }
     Ok(())
-}
-
-fn stop(server: &mut Child) -> Result<()> {
-    let pid = i32::try_from(server.id()).ok().and_then(Pid::from_raw).context("a process id")?;
-    kill_process(pid, Signal::TERM)?;
-    let until = Instant::now() + STOP_LIMIT;
-    while Instant::now() < until {
-        if let Some(status) = server.try_wait()? {
-            if !status.success() {
-                bail!("the server ended with {status} on SIGTERM");
-            }
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    bail!("the server did not stop within {} s of SIGTERM", STOP_LIMIT.as_secs());
 }
 
 #[cfg(test)]
