@@ -8,7 +8,7 @@ use toml::Table;
 
 use crate::tree::{Finding, SourceFile};
 
-const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
+pub const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 const TABLE_PAGE: &str = "ARCHITECTURE.md";
 const TABLE_HEADING: &str = "## Dependencies";
 
