@@ -19,7 +19,7 @@ pub const LOOK: &str = "--look";
 /// This program as it runs, also where it was built again meanwhile.
 const THIS: &str = "/proc/self/exe";
 /// How long a child may take for what takes it a second at most.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// When a writer is killed: after so many acknowledgements, or after so long, whatever comes first.
 #[derive(Clone, Copy, Debug)]

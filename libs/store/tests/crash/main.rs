@@ -1,6 +1,6 @@
 //! The embedded store is killed, its power is cut and its files are damaged, over and over: what was
 //! acknowledged is there afterwards, or the store says that it is damaged. `make crash RUNS=500 [FROM=1]`;
-//! without arguments a slice of it. Ends with one line of JSON.
+//! without arguments a slice of it, and with `--minutes` as many of the runs as fit. Ends with one line of JSON.
 //!
 //! A seed decides what is written, killed and damaged, not the moment at which a process dies: a failing seed is
 //! a place to look, and the directory of the failure is kept.
@@ -67,20 +67,22 @@ fn child_process(args: &[String]) -> Result<()> {
 struct Asked {
     from: u64,
     runs: u64,
-    time: Duration,
+    /// `None`: the slice's, where it is one.
+    time: Option<Duration>,
     slice: bool,
 }
 
 /// `None` where the words, of `cargo test` for one, ask for something else.
 fn asked(args: &[String]) -> Result<Option<Asked>> {
-    let mut asked = Asked { from: 1, runs: SLICE_RUNS, time: SLICE_TIME, slice: true };
+    let mut asked = Asked { from: 1, runs: SLICE_RUNS, time: None, slice: true };
     let (mut names, mut words) = (Vec::new(), args.iter().map(String::as_str));
     while let Some(word) = words.next() {
         let mut number = || -> Result<u64> { words.next().context("a number is missing")?.parse().context("a number") };
         match word {
             "--list" => return Ok(None),
-            "--runs" => asked = Asked { runs: number()?, time: Duration::MAX, slice: false, ..asked },
+            "--runs" => asked = Asked { runs: number()?, slice: false, ..asked },
             "--from" => asked.from = number()?,
+            "--minutes" => asked.time = Some(Duration::from_secs(60 * number()?)),
             "--skip" if words.next().is_some_and(|name| NAME.contains(name)) => return Ok(None),
             "--test-threads" | "--format" | "--color" | "--logfile" | "--shuffle-seed" | "-Z" => {
                 words.next();
@@ -109,10 +111,11 @@ fn parent(args: &[String]) -> Result<bool> {
             None
         }
     };
+    let bound = asked.time.unwrap_or(if asked.slice { SLICE_TIME } else { Duration::MAX });
     let begun = Instant::now();
     let mut told = begun;
     for seed in asked.from..asked.from.saturating_add(asked.runs) {
-        if begun.elapsed() >= asked.time {
+        if begun.elapsed() >= bound {
             break;
         }
         let [dir, memory] = [&base, &memory].map(|base| base.0.join(format!("seed-{seed}")));
