@@ -15,7 +15,12 @@ use crate::{
 pub fn backup(run: &mut Run<'_>, data: &Path, history: &mut History) -> Result<()> {
     let file = run.dir.join("backup");
     let order = Order { backup: Some(file.clone()), ..run.order(data) };
-    let until = Until { acks: run.draw.below(400), time: Duration::from_millis(run.draw.below(400)), saved: true };
+    let until = Until {
+        acks: run.draw.below(400),
+        time: Duration::from_millis(run.draw.below(400)),
+        once_open: true,
+        saved: true,
+    };
     child::write_and_kill(&order, until, &run.log(), history)?;
     run.tally.fault("backup_under_load");
     let before = history.at_backup.take().context("the writer said when it began")?;

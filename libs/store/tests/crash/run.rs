@@ -88,12 +88,12 @@ impl<'a> Run<'a> {
 
     /// Sometimes while it still opens, else after some acknowledgements.
     fn until(&self) -> Until {
-        let (acks, time) = match self.draw.below(8) {
-            0 => (u64::MAX, self.draw.below(80)),
-            1 => (u64::MAX, 80 + self.draw.below(300)),
-            _ => (1 + self.draw.below(200), 1_000),
+        let (acks, time, once_open) = match self.draw.below(8) {
+            0 => (u64::MAX, self.draw.below(80), false),
+            1 => (u64::MAX, 20 + self.draw.below(300), true),
+            _ => (1 + self.draw.below(200), 1_000, true),
         };
-        Until { acks, time: Duration::from_millis(time), saved: false }
+        Until { acks, time: Duration::from_millis(time), once_open, saved: false }
     }
 
     fn round(&mut self, data: &Path, history: &mut History) -> Result<()> {
