@@ -124,6 +124,7 @@ impl<'a> Stage<'a> {
             stage.start(&member.name, None).await?;
         }
         cluster.ready().await?;
+        all_owned(cluster).await?;
         Ok(stage)
     }
 
@@ -296,8 +297,21 @@ impl<'a> Stage<'a> {
     async fn strike(&self) -> Result<()> {
         self.cluster.cluster("stop", &TIERS).await?;
         self.cluster.cluster("start", &[]).await?;
-        self.cluster.ready().await
+        self.cluster.ready().await?;
+        all_owned(self.cluster).await
     }
+}
+
+/// After all of routing was away at once, its shards are taken one claim after the other.
+async fn all_owned(cluster: &Deployment) -> Result<()> {
+    let owned = async || {
+        let mut shards = 0.0;
+        for member in cluster.members("routing").await? {
+            shards += cluster.metric(&member.name, "posthorn_routing_shards").await?.unwrap_or(0.0);
+        }
+        Ok(shards >= f64::from(posthorn_core::SHARDS))
+    };
+    cluster.until("every shard has an owner", owned).await
 }
 
 /// What the environment asks for; `None`: nothing.
