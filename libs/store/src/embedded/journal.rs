@@ -39,17 +39,18 @@ pub(crate) fn check(database: &Path, synced: u64) -> Result<()> {
     for (at, path) in paths.iter().enumerate() {
         let fail = |error: std::io::Error| layout::io(path, "reading", &error);
         let mut reader = Batches::open(path).map_err(fail)?;
-        let (end, torn) = loop {
+        let (end, torn, missing) = loop {
             let end = reader.read;
             match reader.batch(&before).map_err(fail)? {
                 Found::Batch(batch) => before = batch,
-                Found::Zeros => break (end, false),
-                Found::Broken => break (end, true),
+                Found::Zeros => break (end, false, false),
+                Found::Broken => break (end, true, false),
+                Found::Gap => break (end, true, true),
             }
         };
-        // A journal is synced as a whole before the next one is made.
+        // A journal is synced as a whole before the next one is made; and no tear takes a commit out of the middle.
         let last = at + 1 == paths.len();
-        if torn && !(last && before.commit.is_none_or(|commit| commit >= synced)) {
+        if torn && !(last && !missing && before.commit.is_none_or(|commit| commit >= synced)) {
             return Err(damaged(database, &format!("{} at byte {end}", path.display())));
         }
         if torn {
@@ -132,6 +133,8 @@ enum Found {
     /// Nothing more.
     Zeros,
     Broken,
+    /// A whole batch, and those between it and the one before are not there.
+    Gap,
 }
 
 struct Batches {
@@ -158,6 +161,7 @@ impl Batches {
             return Ok(Found::Broken);
         }
         Ok(match self.content()? {
+            Ok((_, Some(commit))) if before.commit.is_some_and(|last| commit > last + 1) => Found::Gap,
             Ok((seqno, commit)) if before.continued_by(seqno, commit) => {
                 Found::Batch(Before { seqno: Some(seqno), commit: commit.or(before.commit) })
             }

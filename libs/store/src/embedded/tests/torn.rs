@@ -138,3 +138,39 @@ async fn a_store_that_was_not_made_to_its_end_is_made_again() {
         assert!(refused.to_string().contains("damaged: ") && journals(dir.path()).len() == 1, "{refused}");
     }
 }
+
+/// The library begins another journal after 64 MB; this one is divided by hand.
+#[tokio::test]
+async fn an_older_journal_has_to_be_whole_and_the_next_one_goes_on_where_it_ends() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let journal = filled(dir.path()).await;
+    let ends: Vec<usize> = (4..=journal.len()).filter(|end| journal[..*end].ends_with(b"FJL\x03")).collect();
+    let [.., before, middle] = ends[..ends.len() / 2] else { panic!("many batches") };
+    let check = |older: &[u8], newer: &[u8]| {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("9.jnl"), older).expect("writes");
+        fs::write(dir.path().join("10.jnl"), newer).expect("writes");
+        let checked = journal::check(dir.path(), 0);
+        let left = ["9.jnl", "10.jnl"].map(|name| fs::read(dir.path().join(name)).expect("reads"));
+        assert!(checked.is_ok() || left == [older, newer], "left as it is");
+        (checked, left)
+    };
+    let (older, newer) = journal.split_at(middle);
+    assert_eq!(check(older, newer).0, Ok(()));
+    assert_eq!(check(&[older, &[0; 99]].concat(), &[]).0, Ok(()), "as they are made");
+    for at in (0..older.len()).step_by(older.len() / 30) {
+        let mut bent = older.to_vec();
+        bent[at] ^= 1 << (at % 8);
+        // A seqno that is a little higher is none that was given out, but changes no order.
+        if let (Err(error), _) = check(&bent, newer) {
+            refused(&error);
+        } else {
+            let begin = ends.iter().rfind(|end| **end <= at).copied().unwrap_or(0);
+            assert!((5..13).contains(&(at - begin)), "byte {at} of a batch at {begin}");
+        }
+    }
+    refused(&check(&older[..before], newer).0.expect_err("a commit is missing between them"));
+    refused(&check(&older[..middle - 1], newer).0.expect_err("it is cut off"));
+    let (checked, [_, cut]) = check(older, &newer[..newer.len() - 1]);
+    assert!(checked.is_ok() && newer.starts_with(&cut) && cut.len() < newer.len(), "only the last may be torn");
+}
