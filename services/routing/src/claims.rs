@@ -67,14 +67,15 @@ async fn carry_over(core: &Core, rows: &[(Shard, ShardRow)]) -> Result<(), Failu
         let request = NoteRequest { instance: core.ownership.instance.clone(), rows: chunk.to_vec() };
         call(storage.note(request)).await?;
     }
+    // From here on the own journal has them, and they are known: whatever becomes of the next call. It may be done
+    // and not answered; a claim after that finds nobody to inherit from.
+    core.ownership.inherit(names);
     let shards = heirs.into_values().flatten().collect::<BTreeSet<_>>();
     let request = CarriedOverRequest {
         shards: shards.iter().map(|shard| u32::from(shard.0)).collect(),
         instance: core.ownership.instance.clone(),
     };
-    call(storage.carried_over(request)).await?;
-    core.ownership.inherit(names);
-    Ok(())
+    call(storage.carried_over(request)).await.map(drop)
 }
 
 fn note_of(key: &ConversationKey, note: u64) -> JournalRow {
