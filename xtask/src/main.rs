@@ -7,6 +7,7 @@ mod peers;
 mod process;
 mod proof;
 mod report;
+mod sbom;
 mod server;
 mod setup;
 mod smoke;
@@ -35,6 +36,7 @@ Tasks of this repository: `cargo xtask TASK`
   peers [EXAMPLES]       the server as others' clients see it, at length (`make peers`)
   crash [ARG]...         the embedded store killed, cut off and damaged (`make crash`)
   bench [ARG]...         durable sends a second, at the store and through WebSockets
+  sbom                   target/sbom.cdx.json: what the binary is made of, as CycloneDX 1.6
   figures                docs/reliability.md gets the figures of the last sim, chaos and crash of this folder
   help                   this text
 
@@ -70,6 +72,7 @@ fn run(words: &[&str]) -> Result<bool> {
         ["peers"] => peers::long(&root, peers::MANY_EXAMPLES),
         ["peers", examples] => peers::long(&root, examples),
         ["bench", rest @ ..] => pass(&root, &["--package", "posthorn"], &[&["bench"], rest].concat()),
+        ["sbom"] => sbom::run(&root),
         ["tidy"] => tidy::run(&root),
         ["codegen"] => generated::code(&root, false),
         ["codegen", "--check"] => generated::code(&root, true),
