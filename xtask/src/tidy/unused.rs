@@ -59,11 +59,17 @@ fn named(manifest: &Table) -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether code, and not a comment, has the crate in a path or in a `use`.
+/// Whether code, and not a comment, has the crate at the beginning of a path or in a `use`.
 fn names(text: &str, name: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
     text.lines().map(str::trim_start).filter(|line| !line.starts_with("//") && has_word(line, name)).any(|line| {
         let import = line.trim_start_matches("pub ").starts_with("use ") || line.starts_with("extern crate ");
-        import || line.match_indices(name).any(|(at, _)| line[at + name.len()..].starts_with("::"))
+        line.match_indices(name).any(|(at, _)| {
+            let (before, after) = (&line[..at], &line[at + name.len()..]);
+            let alone = !before.ends_with(part) && !after.starts_with(part);
+            let within = before.strip_suffix("::").is_some_and(|path| path.ends_with(part));
+            alone && !within && (import || after.starts_with("::"))
+        })
     })
 }
 
