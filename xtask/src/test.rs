@@ -6,7 +6,6 @@ use anyhow::Result;
 
 use crate::{
     generated::{built, target_dir},
-    peers,
     process::Step,
     report::{Entry, Kind, Report, counts},
     setup, smoke,
@@ -41,9 +40,6 @@ pub fn run(root: &Path, skipped: &[&str]) -> Result<bool> {
         tests(root, &mut report, "doc tests", TEST_LIMIT, cargo(root, "test").args(flags))?;
         if !skipped.contains(&"browser") {
             browser(root, &mut report)?;
-        }
-        if !skipped.contains(&"peers") {
-            peers::run(root, &built(root, "posthorn"), &mut report)?;
         }
         if !skipped.contains(&"replay") {
             smoke::run(root, &built(root, "posthorn"), &mut report)?;
