@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Roles, Tcp, Topology};
+use posthorn_node::{Engines, Node, NodeParts, Roles, Tcp, Topology};
 use posthorn_store::memory::{MemoryOptions, MemoryStore};
 use posthorn_telemetry::Metrics;
 use tokio::sync::Notify;
 
 use crate::{
     net::SimListener,
-    world::{PORT, World},
+    world::{PORT, World, unhurried},
 };
 
 pub const HOST: &str = "server";
@@ -69,10 +69,6 @@ impl Alone {
         });
         *self.0.disk.borrow_mut() = Some(Arc::clone(&store));
         let listener = turmoil::net::TcpListener::bind(("0.0.0.0", PORT)).await?;
-        let mut config = NodeConfig::default();
-        // The demo of slow people is not the point here.
-        config.edge.requests_per_s = 10_000;
-        config.edge.request_burst = 10_000;
         let parts = NodeParts {
             listener: Box::new(SimListener(listener)),
             clock,
@@ -84,7 +80,7 @@ impl Alone {
             engines: Engines::over(store),
             pages: axum::Router::new(),
         };
-        let node = Node::start(config, parts).await?;
+        let node = Node::start(unhurried(), parts).await?;
         self.0.world.provision(&node).await?;
         self.0.power.notified().await;
         self.lose_unsynced();

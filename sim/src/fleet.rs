@@ -13,7 +13,7 @@ use crate::{
     net::{SimListener, SimNetwork},
     quorum::{QuorumStore, Replicas},
     soft::{FarFeed, FarPresence},
-    world::{PORT, World},
+    world::{PORT, World, unhurried},
 };
 
 pub const HOSTS: [(&str, &[Role]); 6] = [
@@ -125,9 +125,7 @@ impl Fleet {
 
 /// Everything that waits for somebody who is silent waits less: the simulation need not take long.
 fn config(name: &str) -> NodeConfig {
-    let mut config = NodeConfig::default();
-    config.edge.requests_per_s = 10_000;
-    config.edge.request_burst = 10_000;
+    let mut config = unhurried();
     (config.edge.drain_cap_ms, config.node.stop_budget_ms) = (500, 5_000);
     (config.edge.ping_interval_ms, config.edge.ping_timeout_ms) = (1_000, 1_000);
     (config.edge.ask_ms, config.routing.link_beat_ms, config.session.link_beat_ms) = (300, 300, 300);

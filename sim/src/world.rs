@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use posthorn_clock::{Clock, sleep};
-use posthorn_node::Node;
+use posthorn_node::{Node, NodeConfig};
 use posthorn_proto::{
     client::{Membership, Role},
     internal::{Caller, CreateRequest, CreateTenantRequest, MintTokenRequest},
@@ -18,6 +18,13 @@ pub const TENANT: &str = "sim";
 pub const START_MS: u64 = 1_800_000_000_000;
 /// Between two tries to set it all up.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Of every node: the demo of slow people is not the point here.
+pub fn unhurried() -> NodeConfig {
+    let mut config = NodeConfig::default();
+    (config.edge.requests_per_s, config.edge.request_burst) = (10_000, 10_000);
+    config
+}
 
 /// Handed to every process.
 #[derive(Clone)]

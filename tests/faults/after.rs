@@ -87,15 +87,18 @@ pub async fn check(cluster: &Deployment, before: &Normal) -> Result<()> {
     Ok(())
 }
 
+/// A user, made if not there, who is connected.
+pub async fn person(cluster: &Deployment, user: &str) -> Result<Person> {
+    let backend = Backend::new(&cluster.running.http, &cluster.running.admin_key, LIMIT)?;
+    backend.create_user(user, user).await?;
+    let token = backend.mint_token(user, "phone", 3_600, "").await?.token;
+    Person::connect(token, ClientConfig::new(&cluster.running.ws)).await
+}
+
 /// One watches another who comes and goes.
 async fn presence(cluster: &Deployment) -> Result<()> {
     let backend = Backend::new(&cluster.running.http, &cluster.running.admin_key, LIMIT)?;
-    let person = async |user: &str| {
-        backend.create_user(user, user).await?;
-        let token = backend.mint_token(user, "phone", 3_600, "").await?.token;
-        Person::connect(token, ClientConfig::new(&cluster.running.ws)).await
-    };
-    let mut watcher = person("watcher").await?;
+    let mut watcher = person(cluster, "watcher").await?;
     backend.create_user("watched", "watched").await?;
     let place = Clock::system().uuid_v4().to_string();
     backend.create_conversation(&place, "Watching", &["watcher", "watched"]).await?;
@@ -106,7 +109,7 @@ async fn presence(cluster: &Deployment) -> Result<()> {
             _ => None,
         }
     };
-    let watched = person("watched").await?;
+    let watched = person(cluster, "watched").await?;
     timeout(PRESENCE, watcher.until(shown(true))).await.context("who came is not shown")??;
     watched.leave().await?;
     timeout(PRESENCE, watcher.until(shown(false))).await.context("who went is still shown")??;

@@ -81,7 +81,7 @@ pub async fn run(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64) -> 
 
 /// Events of its history, and acknowledged messages.
 async fn under(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64, counts: &Counts) -> Result<(u64, u64)> {
-    let mut stage = Stage::set(cluster, disk, counts).await?;
+    let stage = Stage::set(cluster, disk, counts).await?;
     let before = after::Normal::of(cluster).await?;
     let feed = feed::Follower::start(cluster).await?;
     let time = Duration::from_secs_f64(minutes * 60.0);
@@ -285,7 +285,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Everything runs, and every way is as it should be.
-    async fn heal(&mut self) -> Result<()> {
+    async fn heal(&self) -> Result<()> {
         for wire in &self.wires {
             wire.calm();
         }

@@ -12,16 +12,18 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use posthorn_client::{ClientConfig, ConnectionState, Event, Outgoing, backend::Backend, proto::Entry};
+use posthorn_client::{ConnectionState, Event, Outgoing, proto::Entry};
 use posthorn_clock::{Instant, sleep, timeout};
 use posthorn_proto::internal::{Publication, publication::What};
 use posthorn_tasks::Tasks;
-use posthorn_testkit::{Deployment, LIMIT, Person};
+use posthorn_testkit::{Deployment, Person};
 use prost::Message;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter, copy},
     net::{TcpListener, TcpStream},
 };
+
+use crate::after::person;
 
 /// Those who publish to gateways and on conversations' subjects.
 const PUBLISHERS: [&str; 2] = ["session", "routing"];
@@ -107,7 +109,7 @@ impl Lossy {
 
     /// Nobody else says anything: what comes after the lost message on its link are heartbeats.
     pub async fn lose_the_last(&self, cluster: &Deployment) -> Result<()> {
-        let (ann, mut ben) = (person(cluster, "last-ann").await?, person(cluster, "last-ben").await?);
+        let (ann, mut ben) = (synced(cluster, "last-ann").await?, synced(cluster, "last-ben").await?);
         for round in 0..4 {
             say(&ann, &mut ben, &format!("heard {round}")).await?;
             sleep(SILENCE).await;
@@ -138,11 +140,9 @@ pub async fn restart(cluster: &Deployment, environment: &[(&str, &str)]) -> Resu
     cluster.ready().await
 }
 
-async fn person(cluster: &Deployment, user: &str) -> Result<Person> {
-    let backend = Backend::new(&cluster.running.http, &cluster.running.admin_key, LIMIT)?;
-    backend.create_user(user, user).await?;
-    let token = backend.mint_token(user, "phone", 3_600, "").await?.token;
-    let mut person = Person::connect(token, ClientConfig::new(&cluster.running.ws)).await?;
+/// What a first sync finds is no news.
+async fn synced(cluster: &Deployment, user: &str) -> Result<Person> {
+    let mut person = person(cluster, user).await?;
     person.until(|event| matches!(event, Event::Synced { .. }).then_some(())).await?;
     Ok(person)
 }

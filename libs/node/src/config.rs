@@ -101,9 +101,12 @@ impl ClusterConfig {
     /// `None`: the links are not encrypted.
     #[must_use]
     pub fn tls_files(&self) -> Option<TlsFiles> {
-        let files = [&self.tls_ca_file, &self.tls_cert_file, &self.tls_key_file];
-        let [ca, cert, key] = files.map(PathBuf::from);
-        files.iter().all(|file| !file.is_empty()).then_some(TlsFiles { ca, cert, key })
+        let [ca, cert, key] = self.tls_paths().map(PathBuf::from);
+        self.tls_paths().iter().all(|file| !file.is_empty()).then_some(TlsFiles { ca, cert, key })
+    }
+
+    const fn tls_paths(&self) -> [&String; 3] {
+        [&self.tls_ca_file, &self.tls_cert_file, &self.tls_key_file]
     }
 
     /// How the processes of the services reach each other.
@@ -115,8 +118,7 @@ impl ClusterConfig {
     }
 
     fn tls_is_whole(&self) -> bool {
-        let files = [&self.tls_ca_file, &self.tls_cert_file, &self.tls_key_file];
-        files.iter().all(|file| file.is_empty()) || self.tls_files().is_some()
+        self.tls_paths().iter().all(|file| file.is_empty()) || self.tls_files().is_some()
     }
 }
 

@@ -27,8 +27,9 @@ pub async fn run(args: OperatorKeyArgs) -> Result<ExitCode> {
     if config.cluster.session.is_empty() {
         bail!("{}: `cluster.session` names no session service", args.config.display());
     }
-    let network = config.cluster.network(&Metrics::default())?;
-    let rpc = Rpc::new(config.rpc, &Metrics::default(), Clock::system()).over(network);
+    let metrics = Metrics::default();
+    let network = config.cluster.network(&metrics)?;
+    let rpc = Rpc::new(config.rpc, &metrics, Clock::system()).over(network);
     let mut session = Link::any(&rpc, "session", &config.cluster.session)?.session();
     let request = CreateApiKeyRequest { tenant: String::new(), scope: KeyScope::Operator.into() };
     let made = call(session.create_api_key(request)).await;

@@ -57,8 +57,9 @@ async fn start(config: NodeConfig, roles: Roles, listener: TcpListener) -> Resul
     let (listener, meanwhile) = twice(listener)?;
     let (listen, shown) = (config.listen.clone(), metrics.clone());
     let work = Box::pin(async {
-        let engines = posthorn_node::open(&config, roles, &clock, &metrics, &reason).await?;
+        // Files that cannot be used are said before anything is waited for.
         let network = config.cluster.network(&metrics)?;
+        let engines = posthorn_node::open(&config, roles, &clock, &metrics, &reason).await?;
         reason.set("waiting for the other services".to_owned());
         let parts = NodeParts {
             listener: Box::new(listener),
