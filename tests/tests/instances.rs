@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use posthorn_clock::{Clock, sleep, timeout};
-use posthorn_core::{MessageId, SHARDS};
+use posthorn_core::{MessageId, SHARDS, Shard, TenantId, UserId, UserKey, placement::wanted};
 use posthorn_errors::{Code, Failure};
 use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Role, Roles, Topology};
 use posthorn_proto::{
@@ -21,7 +21,7 @@ use posthorn_proto::{
     internal::{AppendItem, Caller, Head},
 };
 use posthorn_store::{
-    Settlement, Store,
+    InstanceId, Settlement, Store,
     memory::{MemoryOptions, MemoryStore},
 };
 use posthorn_telemetry::Metrics;
@@ -41,6 +41,7 @@ struct Fleet {
     front_grpc: String,
     routing: BTreeMap<&'static str, (Node, Metrics)>,
     addresses: BTreeMap<&'static str, String>,
+    suspect_ms: u64,
 }
 
 fn caller(user: Option<&str>) -> Caller {
@@ -62,6 +63,7 @@ impl Fleet {
             front_grpc: String::new(),
             routing: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            suspect_ms: 1_000,
         };
         let grpc = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         fleet.front_grpc = format!("http://{}", grpc.local_addr().expect("bound"));
@@ -74,7 +76,7 @@ impl Fleet {
         let mut config = NodeConfig::default();
         config.edge.drain_cap_ms = 500;
         config.node.stop_budget_ms = 30_000;
-        (config.routing.beat_ms, config.routing.suspect_ms) = (50, 1_000);
+        (config.routing.beat_ms, config.routing.suspect_ms) = (50, self.suspect_ms);
         (config.routing.shards_ms, config.rpc.shard_map_ms) = (200, 200);
         config.cluster.storage = vec![self.front_grpc.clone()];
         config.cluster.session = vec![self.front_grpc.clone()];
@@ -344,6 +346,69 @@ async fn who_is_fenced_while_it_has_nothing_to_do_finds_out_and_no_shard_is_left
     };
     timeout(LIMIT, replaced).await.expect("nobody is owned by who is fenced");
     fleet.balanced().await;
+    fleet.stop().await;
+}
+
+/// Who hands over may itself have to claim the shard that an owner waits for: it waits for no such owner.
+#[tokio::test(flavor = "multi_thread")]
+async fn shards_move_while_their_owners_have_to_tell_a_user_whose_shard_nobody_serves() {
+    let mut fleet = Fleet::start().await;
+    // Nobody is suspected here.
+    fleet.suspect_ms = 3_600_000;
+    let ghost = InstanceId("ghost".to_owned());
+    let ben = UserKey { tenant: TenantId::new(TENANT).expect("an id"), user: UserId::new("ben").expect("an id") };
+    fleet.store.register(&ghost, "http://127.0.0.1:1").await.expect("registers");
+    let claimed = fleet.store.claim(&[ben.shard()], &ghost, "http://127.0.0.1:1").await.expect("claims").remove(0);
+    fleet.join("a").await;
+    let owned_as_wanted = async |fleet: &Fleet| {
+        let as_wanted = async {
+            loop {
+                let rows = fleet.store.shards().await.expect("lists");
+                let owners: BTreeMap<u16, String> =
+                    rows.into_iter().filter_map(|row| Some((row.shard.0, row.owner?.1))).collect();
+                let addresses = || fleet.addresses.values().map(String::as_str);
+                let others = (0..SHARDS).map(Shard).filter(|shard| *shard != claimed.shard);
+                if others.clone().all(|shard| owners.get(&shard.0).map(String::as_str) == wanted(shard, addresses())) {
+                    return;
+                }
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(LIMIT, as_wanted).await.expect("whatever one waits for, the other gets its shards");
+    };
+    owned_as_wanted(&fleet).await;
+    let mut creations = tokio::task::JoinSet::new();
+    for n in 0..CONVERSATIONS {
+        let (gateway, message_id) = (Arc::clone(fleet.gateway()), fleet.clock.uuid_v7().to_string());
+        creations.spawn(async move {
+            let member = |user: &str| client::Membership { user: user.into(), role: client::Role::Owner.into() };
+            let request = client::CreateConversation {
+                conversation: format!("c{n}"),
+                members: vec![member("ann"), member("ben")],
+                message_id,
+                ..client::CreateConversation::default()
+            };
+            while let Err(failure) = gateway.create_conversation(&caller(None), request.clone()).await {
+                assert!(failure.code.retryable(), "{failure:?}");
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+    }
+    let stored = async {
+        let all = format!("posthorn_routing_conversations {CONVERSATIONS}\n");
+        while !fleet.routing["a"].1.encode().contains(&all) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, stored).await.expect("everything but the telling is done");
+    fleet.join("b").await;
+    owned_as_wanted(&fleet).await;
+    assert!(!creations.is_empty() && creations.try_join_next().is_none(), "ben could not be told");
+    fleet.store.release(claimed.shard, claimed.epoch, &ghost, false).await.expect("releases");
+    timeout(LIMIT, creations.join_all()).await.expect("ben is told");
+    let registers = fleet.store.registers(&ben).await.expect("reads");
+    assert_eq!(registers.len(), CONVERSATIONS, "those that moved are told by who has them now");
+    drained(&fleet).await;
     fleet.stop().await;
 }
 

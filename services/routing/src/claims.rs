@@ -9,11 +9,12 @@ use futures_util::future::join_all;
 use posthorn_core::{ConversationId, ConversationKey, Shard, TenantId};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::internal::{
-    CarriedOverRequest, ClaimRequest, JournalRequest, JournalRow, NoteRequest, ReleaseRequest, ShardRow,
+    CarriedOverRequest, ClaimRequest, JournalRequest, JournalRow, NoteRequest, ReleaseRequest, SettleRequest,
+    Settlement, ShardRow,
 };
 use posthorn_rpc::call;
 
-use crate::service::Core;
+use crate::{ownership::Behind, service::Core};
 
 /// Names in one note.
 const NAMES_PER_NOTE: usize = 1_000;
@@ -35,13 +36,15 @@ pub async fn claim(core: &Core, shards: &[Shard]) -> Result<Vec<Shard>, Failure>
         claimed.into_iter().filter_map(|row| Some((Shard(u16::try_from(row.shard).ok()?), row))).collect();
     carry_over(core, &rows).await?;
     for (shard, row) in &rows {
+        core.ownership.not_behind(*shard);
         core.ownership.hold(*shard, row.epoch);
     }
     core.metrics.claims.inc_by(rows.len() as u64);
     Ok(rows.into_iter().map(|(shard, _)| shard).collect())
 }
 
-/// The names that concern these shards, out of the journals of those who owned them before.
+/// The names that concern these shards, out of the journals of those who owned them before; of the own journal also
+/// what an heir has carried over meanwhile.
 async fn carry_over(core: &Core, rows: &[(Shard, ShardRow)]) -> Result<(), Failure> {
     let mut heirs: BTreeMap<&str, BTreeSet<Shard>> = BTreeMap::new();
     for (shard, row) in rows {
@@ -49,11 +52,12 @@ async fn carry_over(core: &Core, rows: &[(Shard, ShardRow)]) -> Result<(), Failu
             heirs.entry(gone).or_default().insert(*shard);
         }
     }
-    if heirs.is_empty() {
+    let mut storage = core.storage.clone();
+    let behind = rows.iter().flat_map(|(shard, _)| core.ownership.behind_of(*shard));
+    let mut names: HashMap<ConversationKey, u64> = behind.map(|key| (key, core.ownership.next_note())).collect();
+    if heirs.is_empty() && names.is_empty() {
         return Ok(());
     }
-    let mut storage = core.storage.clone();
-    let mut names: HashMap<ConversationKey, u64> = HashMap::new();
     for (gone, shards) in &heirs {
         for row in call(storage.journal(JournalRequest { instance: (*gone).to_owned() })).await?.rows {
             let key = key_of(&row)?;
@@ -70,6 +74,9 @@ async fn carry_over(core: &Core, rows: &[(Shard, ShardRow)]) -> Result<(), Failu
     // From here on the own journal has them, and they are known: whatever becomes of the next call. It may be done
     // and not answered; a claim after that finds nobody to inherit from.
     core.ownership.inherit(names);
+    if heirs.is_empty() {
+        return Ok(());
+    }
     let shards = heirs.into_values().flatten().collect::<BTreeSet<_>>();
     let request = CarriedOverRequest {
         shards: shards.iter().map(|shard| u32::from(shard.0)).collect(),
@@ -90,6 +97,37 @@ fn key_of(row: &JournalRow) -> Result<ConversationKey, Failure> {
     }
 }
 
+/// Takes out of the own journal what it names of shards whose next owners have carried that over.
+pub async fn forget_behind(core: &Core, rows: &HashMap<u16, ShardRow>) -> Result<(), Failure> {
+    let me = &core.ownership.instance;
+    let carried_over = |shard: &Shard, behind: &Behind| {
+        // Whoever claims it after this instance inherits from it first.
+        rows.get(&shard.0).is_some_and(|row| row.epoch > behind.epoch && !row.inherits.contains(me))
+    };
+    for (shard, behind) in core.ownership.behind() {
+        if core.ownership.is_held(shard) || !carried_over(&shard, &behind) {
+            continue;
+        }
+        // The last note of each, whichever of the others arrived: it stands for all of them.
+        let notes: Vec<JournalRow> = behind.keys.iter().map(|key| note_of(key, core.ownership.next_note())).collect();
+        for chunk in notes.chunks(NAMES_PER_NOTE) {
+            call(core.storage.clone().note(NoteRequest { instance: me.clone(), rows: chunk.to_vec() })).await?;
+            let settlements = chunk.iter().map(|row| Settlement {
+                tenant: row.tenant.clone(),
+                conversation: row.conversation.clone(),
+                remove: vec![row.note],
+                ..Settlement::default()
+            });
+            let request = SettleRequest { instance: me.clone(), settlements: settlements.collect() };
+            if !call(core.storage.clone().settle(request)).await?.fed {
+                return Ok(());
+            }
+        }
+        core.ownership.not_behind(shard);
+    }
+    Ok(())
+}
+
 /// Loads and settles what the journals of others named.
 pub async fn settle_inherited(core: &Arc<Core>) {
     for key in core.ownership.named() {
@@ -102,7 +140,8 @@ pub async fn settle_inherited(core: &Arc<Core>) {
 }
 
 /// Gives shards back. A release goes out only when every write of the shard has returned, and once it is
-/// sent the epoch is never served again.
+/// sent the epoch is never served again. Waits for nothing that needs a shard of nobody: this instance may be the
+/// one that has to claim it.
 pub async fn hand_over(core: &Arc<Core>, shards: &[Shard]) {
     let leaving: Vec<(Shard, u64)> =
         shards.iter().filter_map(|&shard| Some((shard, core.ownership.leave(shard)?))).collect();
@@ -110,7 +149,9 @@ pub async fn hand_over(core: &Arc<Core>, shards: &[Shard]) {
         return;
     }
     let set: BTreeSet<Shard> = leaving.iter().map(|(shard, _)| *shard).collect();
+    // Their owners may have to tell users of the same shards.
     core.conversations.close(&set).await;
+    set.iter().for_each(|shard| core.ownership.leave_users(*shard));
     core.users.close(&set).await;
     let releases = leaving.into_iter().map(|(shard, epoch)| async move {
         let request = ReleaseRequest {

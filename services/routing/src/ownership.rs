@@ -2,7 +2,7 @@
 //! ordered by.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -16,6 +16,8 @@ pub struct Ownership {
     shards: Vec<Mutex<ShardState>>,
     /// Named by the journals that were carried over, and not loaded since: with the own note of each.
     named: Mutex<HashMap<ConversationKey, u64>>,
+    /// What the own journal still names of shards that were given back.
+    behind: Mutex<BTreeMap<Shard, Behind>>,
     /// The last note's number.
     notes: AtomicU64,
 }
@@ -23,20 +25,30 @@ pub struct Ownership {
 #[derive(Default)]
 struct ShardState {
     epoch: u64,
-    /// New requests are taken.
+    /// New requests of conversations are taken.
     serving: bool,
+    /// New requests of users are taken. Longer than those of conversations: who is handed over may have to tell them.
+    serving_users: bool,
     /// Claimed, and not given back: work that was begun goes on.
     held: bool,
-    /// Something of it stays in the journal when it is given back.
-    unsettled: bool,
+    /// What stays in the journal when it is given back.
+    unsettled: BTreeSet<ConversationKey>,
     counter: u64,
     in_flight: BTreeSet<u64>,
+}
+
+/// Until the next owner has carried it over it has to stay.
+#[derive(Clone)]
+pub struct Behind {
+    /// Under which the shard was given back.
+    pub epoch: u64,
+    pub keys: BTreeSet<ConversationKey>,
 }
 
 impl Ownership {
     pub fn new(instance: String) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { instance, shards, named: Mutex::default(), notes: AtomicU64::new(0) }
+        Self { instance, shards, named: Mutex::default(), behind: Mutex::default(), notes: AtomicU64::new(0) }
     }
 
     fn shard(&self, shard: Shard) -> parking_lot::MutexGuard<'_, ShardState> {
@@ -45,12 +57,18 @@ impl Ownership {
 
     /// Claimed, and its journals carried over: served from here on.
     pub fn hold(&self, shard: Shard, epoch: u64) {
-        *self.shard(shard) = ShardState { epoch, serving: true, held: true, ..ShardState::default() };
+        *self.shard(shard) =
+            ShardState { epoch, serving: true, serving_users: true, held: true, ..ShardState::default() };
     }
 
-    /// Whether new requests for it are taken here.
+    /// Whether new requests for its conversations are taken here.
     pub fn serves(&self, shard: Shard) -> Result<(), Failure> {
         if self.shard(shard).serving { Ok(()) } else { Err(Code::WrongOwner.into()) }
+    }
+
+    /// Whether new requests for its users are taken here.
+    pub fn serves_users(&self, shard: Shard) -> Result<(), Failure> {
+        if self.shard(shard).serving_users { Ok(()) } else { Err(Code::WrongOwner.into()) }
     }
 
     pub fn held(&self) -> Vec<Shard> {
@@ -61,26 +79,61 @@ impl Ownership {
         self.shard(shard).held
     }
 
-    /// Takes nothing new from here on. The epoch of the claim, if it is held.
+    /// Takes nothing new for conversations from here on. The epoch of the claim, if it is held.
     pub fn leave(&self, shard: Shard) -> Option<u64> {
         let mut state = self.shard(shard);
         state.serving = false;
         state.held.then_some(state.epoch)
     }
 
+    /// Takes nothing new for users from here on.
+    pub fn leave_users(&self, shard: Shard) {
+        self.shard(shard).serving_users = false;
+    }
+
     /// An owner ended with something that the journal names.
-    pub fn leave_unsettled(&self, shard: Shard) {
-        self.shard(shard).unsettled = true;
+    pub fn leave_unsettled(&self, key: &ConversationKey) {
+        self.shard(key.shard()).unsettled.insert(key.clone());
     }
 
     pub fn is_unsettled(&self, shard: Shard) -> bool {
-        self.shard(shard).unsettled || self.named.lock().keys().any(|key| key.shard() == shard)
+        !self.shard(shard).unsettled.is_empty() || self.named.lock().keys().any(|key| key.shard() == shard)
     }
 
     /// Given back.
     pub fn left(&self, shard: Shard) {
-        self.shard(shard).held = false;
-        self.named.lock().retain(|key, _| key.shard() != shard);
+        let (epoch, mut keys) = {
+            let mut state = self.shard(shard);
+            state.held = false;
+            (state.epoch, std::mem::take(&mut state.unsettled))
+        };
+        self.named.lock().retain(|key, _| {
+            let theirs = key.shard() == shard;
+            if theirs {
+                keys.insert(key.clone());
+            }
+            !theirs
+        });
+        if !keys.is_empty() {
+            let mut behind = self.behind.lock();
+            let behind = behind.entry(shard).or_insert_with(|| Behind { epoch, keys: BTreeSet::new() });
+            behind.epoch = epoch;
+            behind.keys.extend(keys);
+        }
+    }
+
+    /// What the own journal still names of shards that are somebody else's, or nobody's.
+    pub fn behind(&self) -> Vec<(Shard, Behind)> {
+        self.behind.lock().iter().map(|(shard, behind)| (*shard, behind.clone())).collect()
+    }
+
+    pub fn behind_of(&self, shard: Shard) -> BTreeSet<ConversationKey> {
+        self.behind.lock().get(&shard).map(|behind| behind.keys.clone()).unwrap_or_default()
+    }
+
+    /// Out of the journal, or under a later note there.
+    pub fn not_behind(&self, shard: Shard) {
+        self.behind.lock().remove(&shard);
     }
 
     /// What dead owners had not settled, under own notes: to be loaded at once.
@@ -145,6 +198,8 @@ impl Drop for InFlight<'_> {
 
 #[cfg(test)]
 mod tests {
+    use posthorn_core::{ConversationId, TenantId};
+
     use super::*;
 
     #[test]
@@ -159,6 +214,14 @@ mod tests {
         assert_eq!(ownership.stable(shard).counter, 2);
     }
 
+    fn key_of(shard: Shard) -> ConversationKey {
+        let key = |n| {
+            let conversation = ConversationId::new(&format!("c{n}")).expect("an id");
+            ConversationKey { tenant: TenantId::new("t").expect("an id"), conversation }
+        };
+        (0..).map(key).find(|key: &ConversationKey| key.shard() == shard).expect("some name")
+    }
+
     #[test]
     fn a_shard_that_is_left_serves_nothing_and_begins_anew_under_its_next_epoch() {
         let ownership = Ownership::new("i".into());
@@ -169,10 +232,16 @@ mod tests {
         assert!(ownership.serves(shard).is_ok());
         assert_eq!(ownership.leave(shard), Some(5));
         assert!(ownership.serves(shard).is_err() && ownership.is_held(shard), "what was begun goes on");
-        ownership.leave_unsettled(shard);
-        assert!(ownership.is_unsettled(shard));
+        assert!(ownership.serves_users(shard).is_ok(), "conversations may still have to tell them");
+        ownership.leave_users(shard);
+        assert!(ownership.serves_users(shard).is_err());
+        let key = key_of(shard);
+        ownership.leave_unsettled(&key);
+        assert!(ownership.is_unsettled(shard) && ownership.behind().is_empty());
         ownership.left(shard);
         assert_eq!(ownership.leave(shard), None);
+        let behind = ownership.behind().into_iter().map(|(shard, behind)| (shard, behind.epoch, behind.keys));
+        assert_eq!(behind.collect::<Vec<_>>(), [(shard, 5, BTreeSet::from([key]))]);
         ownership.hold(shard, 9);
         assert!(!ownership.is_unsettled(shard));
         assert_eq!(ownership.stable(shard), Version { epoch: 9, counter: 0 });

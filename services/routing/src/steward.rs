@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     beats::{Beats, Seen},
-    claims::{claim, hand_over, settle_inherited},
+    claims::{claim, forget_behind, hand_over, settle_inherited},
     service::Core,
 };
 
@@ -158,6 +158,7 @@ impl Steward {
             self.next_read = Instant::now();
         }
         self.forget(&rows).await;
+        forget_behind(&core, &rows).await?;
         core.metrics.shards.set(i64::try_from(core.ownership.held().len()).unwrap_or(i64::MAX));
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! What follows a confirmed batch, in order: users' registers are told, gateways get the entries,
 //! and whoever changed members gets the answer (their next sync shows it).
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use posthorn_clock::sleep;
-use posthorn_errors::Failure;
+use posthorn_errors::{Code, Failure};
 use posthorn_proto::internal::{Effect, NewEntries, Row, TellRequest};
 use tokio::sync::{Notify, mpsc};
 
@@ -53,6 +53,10 @@ impl Told {
     }
 }
 
+/// How long users are still told once the shard is handed over. They may be of a shard that nobody owns before this
+/// instance claims it, which it does not while it hands over; the journal has it, and the next owner tells everybody.
+const LAST_TELLING: Duration = Duration::from_secs(1);
+
 /// Effects in one call.
 const EFFECTS_PER_CALL: usize = 500;
 
@@ -61,14 +65,21 @@ pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mu
     // Whether the gateways of all members follow it as a large one: how it was published before this owner, nobody
     // knows.
     let mut followed = false;
+    let mut too_late = pin!(async {
+        cell.handed_over.cancelled().await;
+        sleep(LAST_TELLING).await;
+    });
+    let mut gave_up = false;
     while let Some(after) = batches.recv().await {
-        if after.owed {
+        if after.owed && !gave_up {
             let mut effects = after.effects;
             for effect in &mut effects {
                 effect.conversation.clone_from(&conversation);
             }
-            traced(after.trace, tell(&core, &tenant, effects)).await;
-            told.add();
+            tokio::select! {
+                () = traced(after.trace, tell(&core, &tenant, effects)) => told.add(),
+                () = &mut too_late => gave_up = true,
+            }
         }
         for run in after.runs {
             let entries =
@@ -79,13 +90,13 @@ pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mu
             traced(after.trace, core.fanout.entries(&cell.key, &run.audience, newcomers, entries)).await;
         }
         for (answer, made) in after.answers {
-            // Whoever stopped waiting needs no answer.
-            let _ = answer.send(Ok(made));
+            // Whoever stopped waiting needs no answer. Who asks again is answered by the next owner.
+            let _ = answer.send(if gave_up { Err(Code::NotConfirmed.into()) } else { Ok(made) });
         }
     }
 }
 
-/// Until it is done: the conversation stays in the journal meanwhile.
+/// Until it is done: the journal names the conversation meanwhile.
 async fn tell(core: &Core, tenant: &str, effects: Vec<Effect>) {
     for chunk in effects.chunks(EFFECTS_PER_CALL) {
         let mut delay = Duration::from_millis(20);

@@ -165,7 +165,7 @@ impl Owner {
             }
         }
         if self.broken || self.named() || self.settling.is_some() {
-            self.core.ownership.leave_unsettled(self.cell.shard);
+            self.core.ownership.leave_unsettled(&self.cell.key);
         }
     }
 

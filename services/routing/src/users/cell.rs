@@ -90,7 +90,7 @@ impl Users {
     /// where all are at work.
     fn slot(&self, core: &Core, key: &UserKey) -> Result<Option<Slot>, Failure> {
         let mut slots = self.slots.lock();
-        core.ownership.serves(key.shard())?;
+        core.ownership.serves_users(key.shard())?;
         if let Some(slot) = slots.get(key) {
             return Ok(Some(Arc::clone(slot)));
         }
@@ -168,7 +168,7 @@ impl UserCell {
     pub async fn lock(&self, core: &Core) -> Result<tokio::sync::MutexGuard<'_, Registers>, Failure> {
         let mut registers = self.registers.lock().await;
         // Whoever got here after the shard was left writes nothing.
-        core.ownership.serves(self.key.shard())?;
+        core.ownership.serves_users(self.key.shard())?;
         let doubtful = self.doubtful.lock().clone();
         if !doubtful.is_empty() {
             let stored = read(core, &self.key).await?.into_iter();
