@@ -16,6 +16,7 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_secs(60 * 60);
 /// Requests of schemathesis to each operation, beside those that it makes of the document's limits.
+const EXAMPLES: &str = "10";
 pub const MANY_EXAMPLES: &str = "200";
 /// Often enough for a step that waits for two of them.
 const ENVIRONMENT: [(&str, &str); 1] = [("POSTHORN__EDGE__PING_INTERVAL_MS", "2000")];
@@ -31,6 +32,14 @@ pub fn long(root: &Path, examples: &str) -> Result<bool> {
     }
     report.print_end();
     Ok(report.ok())
+}
+
+/// As part of `make test`.
+///
+/// # Errors
+/// A step cannot be started.
+pub fn run(root: &Path, binary: &Path, report: &mut Report) -> Result<()> {
+    steps(root, binary, EXAMPLES, report)
 }
 
 fn steps(root: &Path, binary: &Path, examples: &str, report: &mut Report) -> Result<()> {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{
     generated::target_dir,
     report::Report,
-    test::{self, CHAOS, cargo},
+    test::{self, CHAOS, IN_CHAOS, cargo},
 };
 
 const PAGE: &str = "docs/reliability.md";
@@ -60,11 +60,11 @@ pub fn chaos(root: &Path, minutes: &str, seed: &str) -> Result<bool> {
         return Ok(false);
     }
     let mut chaos = cargo(root, "test");
-    chaos.args(["--workspace", "--test", "faults", "--quiet", "--", "--nocapture", "--test-threads=1", "in_chaos_on"]);
+    chaos.args(["--workspace", "--test", "faults", "--quiet", "--", "--nocapture", "--test-threads=1", IN_CHAOS]);
     let path = kept(root, "chaos");
     // An older one must not stand in for this one.
     let _ = fs::remove_file(&path);
-    let status = chaos.envs([(CHAOS, minutes), ("POSTHORN_SEED", seed)]).env(REPORT, &path).status()?;
+    let status = chaos.envs(CHAOS.into_iter().zip([minutes, seed])).env(REPORT, &path).status()?;
     // The last line, after what the tests say of themselves.
     let line = fs::read_to_string(&path).with_context(|| format!("it left no report: {}", path.display()))?;
     println!("{}", line.trim_end());

@@ -83,13 +83,13 @@ fn python(root: &Path) -> Result<PathBuf> {
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv", "--clear"]).arg(&folder);
     if !Step::quiet("python venv", INSTALL_LIMIT).run(root, &mut venv)?.ok {
-        bail!("`python3 -m venv` failed: install Python 3.11 or newer with venv and pip");
+        bail!("`python3 -m venv` failed: install Python 3.11 or newer with venv and pip, or pass --skip peers");
     }
     let mut pip = Command::new(&program);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]);
     pip.arg("--requirement").arg(&list);
     if !Step::quiet("pip install", INSTALL_LIMIT).run(root, &mut pip)?.ok {
-        bail!("`pip install` failed: is there a network? Try again with one");
+        bail!("`pip install` failed: is there a network? Try again with one, or pass --skip peers");
     }
     fs::write(stamp, version().context("the new Python does not start")?)?;
     Ok(program)

@@ -104,7 +104,8 @@ fn within(draw: &Clock, range: &Range<usize>) -> usize {
 /// Damages what lies behind the last acknowledgement, or adds what a write that was cut off might leave.
 /// Nothing of it may show.
 pub fn behind(draw: &Clock, dir: &Path, history: &History) -> Result<&'static str> {
-    let journal = journals(dir)?.pop().context("a journal")?;
+    // The writer may have been killed before it had made one.
+    let Some(journal) = journals(dir)?.pop() else { return Ok(NONE) };
     let promised = journal.promised(history)?;
     let (whole, tail) = journal.bytes.split_at(promised);
     // A write that did not get to its end: as the last one that did, or the one that was under way.

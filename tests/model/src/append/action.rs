@@ -13,6 +13,8 @@ pub enum Action {
     ReadJournals(u8, bool),
     /// The own journal has the names: the shard depends on the others no more.
     CarriedOver(u8),
+    /// That was done and not answered: the shard is claimed again.
+    CarriedOverUnanswered(u8),
     ReadHead(u8, u16, u8),
     /// The next page of the log, and how far that makes it go; nothing: it ends.
     ReadPage(u8, Option<u16>, u8),
@@ -50,6 +52,9 @@ impl Display for Action {
             Self::ReadJournals(i, true) => write!(f, "{} reads a journal that names the conversation", name(i)),
             Self::ReadJournals(i, false) => write!(f, "{} reads no journal that names the conversation", name(i)),
             Self::CarriedOver(i) => write!(f, "{} has carried the journals over", name(i)),
+            Self::CarriedOverUnanswered(i) => {
+                write!(f, "{} has carried the journals over, is not answered, and claims again", name(i))
+            }
             Self::ReadHead(i, head, fed) => write!(f, "{} loads: head {}, fed {fed}", name(i), shown(head)),
             Self::ReadPage(i, Some(reach), _) => write!(f, "{} reads on: {}", name(i), shown(reach)),
             Self::ReadPage(i, None, _) => write!(f, "{} reads no further", name(i)),

@@ -46,7 +46,13 @@ impl Append {
                     actions.push(Action::ReadJournals(i, false));
                 }
             }
-            Phase::Carrying if Self::note_stands(state, i) => actions.push(Action::CarriedOver(i)),
+            Phase::Carrying if Self::note_stands(state, i) => {
+                actions.push(Action::CarriedOver(i));
+                let own = state.owner == Some(i) && state.epoch == one.epoch && state.active(i);
+                if one.inherits != 0 && own && state.timeouts < self.timeouts {
+                    actions.push(Action::CarriedOverUnanswered(i));
+                }
+            }
             Phase::Loading => {
                 for head in state.head.reads() {
                     actions.extend(state.fed.reads().into_iter().map(|fed| Action::ReadHead(i, head, fed)));

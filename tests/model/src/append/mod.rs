@@ -6,7 +6,7 @@
 //! feed's consumer.
 //!
 //! What is there: the two tables that are written conditionally (fence and claim are steps of their
-//! own); the journal as two growing cells, carried over before anything is loaded; loads of the
+//! own); the journal as two growing cells, carried over before anything is loaded, answered or not; loads of the
 //! head and then of the log page by page; rows under (epoch, load) with their chain; writes that
 //! time out and are loaded again; settlements that go on beside appends; a shard given back with
 //! and without debts. A crash, a stall, a lost message and a reader need no step: whoever does
@@ -58,6 +58,8 @@ pub enum Broken {
     SettleSoon,
     /// A claim forgets whose journals its predecessor had not carried over yet.
     NoInherit,
+    /// An heir that carried a journal over, and was not answered, claims again and finds nobody to inherit from.
+    ForgetCarried,
     /// Believes heads also where a journal names the conversation.
     HeadsOnly,
     /// Takes what heads end with for fed.

@@ -15,9 +15,21 @@ impl Append {
             Action::Fence(i) => state.fenced |= 1 << i,
             Action::Claim(i) => self.claim(&mut state, i),
             Action::ReadJournals(i, named) => {
-                let note = if named { state.journals[usize::from(i)].note() } else { 0 };
+                let note = if named { Some(state.journals[usize::from(i)].note()) } else { None };
                 let one = of(&mut state, i);
-                (one.phase, one.named, one.note) = (Phase::Carrying, named, note);
+                // What it has carried over before, it has.
+                (one.phase, one.named, one.note) = (Phase::Carrying, named || one.named, note.unwrap_or(one.note));
+            }
+            Action::CarriedOverUnanswered(i) => {
+                state.timeouts += 1;
+                state.epoch += 1;
+                state.inherits = 0;
+                let epoch = state.epoch;
+                let one = of(&mut state, i);
+                (one.phase, one.epoch, one.inherits) = (Phase::Claimed, epoch, 0);
+                if self.is(Broken::ForgetCarried) {
+                    (one.named, one.note) = (false, 0);
+                }
             }
             Action::CarriedOver(i) => {
                 if state.owner == Some(i) {

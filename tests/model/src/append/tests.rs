@@ -64,6 +64,7 @@ fn each_step_that_is_left_out_breaks_something() {
         (Broken::LateNote, HEIR, LOG_CHANGED),
         (Broken::SettleSoon, HEIR, LOG_CHANGED),
         (Broken::NoInherit, Append { messages: 2, appends: 2, ..THREE }, LOG_CHANGED),
+        (Broken::ForgetCarried, Append { timeouts: 1, ..HEIR }, LOG_CHANGED),
         (Broken::HeadsOnly, HEIR, LOG_CHANGED),
         (Broken::FedGuess, THREE, FEED_ALL),
         (Broken::KeepDups, HEIR, FEED_ONCE),
