@@ -215,8 +215,9 @@ impl RoutingService {
         let command = Command::Change { backend: who.backend, by: who.user, device: who.device, changes, answer };
         self.core.conversations.hand(&self.core, &key, command).await?;
         let Made { seq, .. } = answered.await.unwrap_or_else(|_| Err(Code::NotConfirmed.into()))?;
-        let cell = self.core.conversations.get(&self.core, &key).await?;
-        let end_seq = cell.confirmed.read().conversation.end.seq;
+        // It is made, whoever owns the conversation by now: no failure from here on may say otherwise.
+        let cell = self.core.conversations.get(&self.core, &key).await;
+        let end_seq = cell.map_or(seq, |cell| cell.confirmed.read().conversation.end.seq.max(seq));
         Ok(ChangeMembersReply { seq, end_seq })
     }
 }

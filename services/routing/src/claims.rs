@@ -101,8 +101,10 @@ fn key_of(row: &JournalRow) -> Result<ConversationKey, Failure> {
 pub async fn forget_behind(core: &Core, rows: &HashMap<u16, ShardRow>) -> Result<(), Failure> {
     let me = &core.ownership.instance;
     let carried_over = |shard: &Shard, behind: &Behind| {
-        // Whoever claims it after this instance inherits from it first.
-        rows.get(&shard.0).is_some_and(|row| row.epoch > behind.epoch && !row.inherits.contains(me))
+        // Whoever else claims it inherits from this instance first. A claim of its own may have been made and not
+        // confirmed: that one has still to find the names.
+        rows.get(&shard.0)
+            .is_some_and(|row| row.instance != *me && row.epoch > behind.epoch && !row.inherits.contains(me))
     };
     for (shard, behind) in core.ownership.behind() {
         if core.ownership.is_held(shard) || !carried_over(&shard, &behind) {

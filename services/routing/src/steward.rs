@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -43,6 +46,8 @@ pub struct Steward {
     known: BTreeSet<String>,
     /// Whom this one has fenced, and who may still own something.
     fenced: BTreeSet<String>,
+    /// What was inherited is being settled.
+    settles: Arc<AtomicBool>,
 }
 
 impl Steward {
@@ -54,6 +59,7 @@ impl Steward {
             next_read: now,
             known: BTreeSet::new(),
             fenced: BTreeSet::new(),
+            settles: Arc::default(),
             nudges,
             core,
         }
@@ -149,7 +155,9 @@ impl Steward {
                 take.push(shard);
             }
         }
-        self.take(&take).await?;
+        let taken = self.take(&take).await;
+        self.settle_inherited();
+        taken?;
         give.truncate(MOVE_AT_ONCE);
         if !give.is_empty() {
             tracing::info!(shards = give.len(), "handing shards over");
@@ -193,10 +201,21 @@ impl Steward {
         if taken > 0 {
             tracing::info!(taken, "shards claimed");
             self.nudge().await;
-            let (core, tasks) = (Arc::clone(&self.core), &self.core.tasks);
-            tasks.background("inherited", tasks.until_stopped(async move { settle_inherited(&core).await }));
         }
         Ok(())
+    }
+
+    /// Until nothing is named any more: a conversation that cannot be loaded now is tried again with the next look.
+    fn settle_inherited(&self) {
+        if self.core.ownership.named().is_empty() || self.settles.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (core, settles) = (Arc::clone(&self.core), Arc::clone(&self.settles));
+        let work = async move {
+            settle_inherited(&core).await;
+            settles.store(false, Ordering::Release);
+        };
+        self.core.tasks.background("inherited", self.core.tasks.until_stopped(work));
     }
 
     /// The beats of those who are fenced and own nothing any more.

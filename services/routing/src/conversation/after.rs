@@ -1,7 +1,14 @@
 //! What follows a confirmed batch, in order: users' registers are told, gateways get the entries,
 //! and whoever changed members gets the answer (their next sync shows it).
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use posthorn_clock::sleep;
@@ -38,6 +45,7 @@ pub(super) struct After {
 #[derive(Default)]
 pub(super) struct Told {
     batches: Mutex<usize>,
+    gave_up: AtomicBool,
     pub notify: Notify,
 }
 
@@ -49,6 +57,16 @@ impl Told {
 
     fn add(&self) {
         *self.batches.lock() += 1;
+        self.notify.notify_one();
+    }
+
+    /// Nobody is told any more: the next owner does that.
+    pub fn gave_up(&self) -> bool {
+        self.gave_up.load(Ordering::Acquire)
+    }
+
+    fn give_up(&self) {
+        self.gave_up.store(true, Ordering::Release);
         self.notify.notify_one();
     }
 }
@@ -69,16 +87,15 @@ pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mu
         cell.handed_over.cancelled().await;
         sleep(LAST_TELLING).await;
     });
-    let mut gave_up = false;
     while let Some(after) = batches.recv().await {
-        if after.owed && !gave_up {
+        if after.owed && !told.gave_up() {
             let mut effects = after.effects;
             for effect in &mut effects {
                 effect.conversation.clone_from(&conversation);
             }
             tokio::select! {
                 () = traced(after.trace, tell(&core, &tenant, effects)) => told.add(),
-                () = &mut too_late => gave_up = true,
+                () = &mut too_late => told.give_up(),
             }
         }
         for run in after.runs {
@@ -91,7 +108,7 @@ pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mu
         }
         for (answer, made) in after.answers {
             // Whoever stopped waiting needs no answer. Who asks again is answered by the next owner.
-            let _ = answer.send(if gave_up { Err(Code::NotConfirmed.into()) } else { Ok(made) });
+            let _ = answer.send(if told.gave_up() { Err(Code::NotConfirmed.into()) } else { Ok(made) });
         }
     }
 }

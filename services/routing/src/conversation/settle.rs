@@ -144,12 +144,13 @@ impl Owner {
     /// Nothing more is appended: what is owed is settled, if that goes quickly. The journal has the rest.
     pub(super) async fn finish(&mut self) {
         let until = Instant::now() + FINISH;
+        let mut in_doubt = false;
         while self.named() && !self.broken && Instant::now() < until {
             self.owed.told(self.told.take());
             let settling = match self.settling.take() {
                 Some(settling) => settling,
                 None if self.due().is_some_and(|due| due <= until) => self.begin_settling(),
-                None if self.owed.telling() => {
+                None if self.owed.telling() && !self.told.gave_up() => {
                     let told = Arc::clone(&self.told);
                     // Times out at the latest when there is no more time.
                     let _ = timeout_at(until, told.notify.notified()).await;
@@ -157,14 +158,17 @@ impl Owner {
                 }
                 None => break,
             };
-            let Ok((settling, settled)) = timeout_at(until, settling).await else { break };
+            let Ok((settling, settled)) = timeout_at(until, settling).await else {
+                in_doubt = true;
+                break;
+            };
             let failed = !matches!(settled, Ok(true));
             self.end_settling(settling, settled);
             if failed {
                 break;
             }
         }
-        if self.broken || self.named() || self.settling.is_some() {
+        if in_doubt || self.broken || self.named() || self.settling.is_some() {
             self.core.ownership.leave_unsettled(&self.cell.key);
         }
     }
