@@ -18,7 +18,7 @@ use posthorn_errors::{Code, Failure};
 use posthorn_node::{Engines, Node, NodeConfig, NodeParts, Role, Roles, Topology};
 use posthorn_proto::{
     client::{self, HistoryPage},
-    internal::{AppendItem, Caller, Head},
+    internal::{AppendItem, Caller, Head, MemberChange, member_change::Op},
 };
 use posthorn_store::{
     InstanceId, Settlement, Store,
@@ -222,6 +222,40 @@ async fn under_load(mut fleet: Fleet, act: impl AsyncFnOnce(&mut Fleet, &AtomicU
     fleet
 }
 
+/// Adds ben to a conversation and removes him, over and over.
+struct Changer {
+    gateway: Arc<posthorn_gateway::Gateway>,
+    conversation: String,
+    changes: u64,
+}
+
+impl Changer {
+    /// Whether he is a member at the end.
+    async fn run(mut self, stop: Arc<AtomicBool>) -> (String, bool) {
+        let mut present = false;
+        while !stop.load(Ordering::Relaxed) {
+            let op = if present { Op::Remove } else { Op::Add };
+            let change = MemberChange { op: op.into(), user: "ben".into(), ..MemberChange::default() };
+            match self.gateway.change_members(&caller(None), &self.conversation, vec![change]).await {
+                Ok(_) => present = !present,
+                // It may be made, all the same.
+                Err(failure) if failure.code == Code::NotConfirmed => present = self.is_present().await,
+                Err(failure) => panic!("{op:?} after {} changes of {}: {failure:?}", self.changes, self.conversation),
+            }
+            self.changes += 1;
+        }
+        assert!(self.changes > 10, "{}: {}", self.conversation, self.changes);
+        assert_eq!(self.is_present().await, present, "{}", self.conversation);
+        (self.conversation, present)
+    }
+
+    async fn is_present(&self) -> bool {
+        let request = client::ListMembers { conversation: self.conversation.clone(), ..client::ListMembers::default() };
+        let listed = self.gateway.list_members(&caller(None), request).await.expect("a list");
+        listed.members.iter().any(|member| member.user == "ben")
+    }
+}
+
 async fn read_all(fleet: &Fleet, conversation: &str) -> Vec<(String, u64)> {
     let mut all = Vec::new();
     let mut after = 0;
@@ -297,6 +331,36 @@ async fn instances_come_and_go_under_load_and_no_send_is_refused() {
         more(total, 200).await;
     });
     fleet.await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_come_and_go_while_instances_do_and_no_change_is_made_twice_or_half() {
+    let mut fleet = Fleet::start().await;
+    fleet.join("a").await;
+    fleet.balanced().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut changers = tokio::task::JoinSet::new();
+    for n in 0..CONVERSATIONS {
+        let conversation = format!("c{n}");
+        fleet.create(&conversation).await;
+        let changer = Changer { gateway: Arc::clone(fleet.gateway()), conversation, changes: 0 };
+        changers.spawn(changer.run(Arc::clone(&stop)));
+    }
+    for _ in 0..3 {
+        fleet.join("b").await;
+        fleet.balanced().await;
+        fleet.leave("b").await;
+        fleet.balanced().await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let present: BTreeMap<String, bool> = changers.join_all().await.into_iter().collect();
+    drained(&fleet).await;
+    let ben = UserKey { tenant: TenantId::new(TENANT).expect("an id"), user: UserId::new("ben").expect("an id") };
+    let registers = fleet.store.registers(&ben).await.expect("reads");
+    let told: BTreeMap<String, bool> =
+        registers.into_iter().map(|(conversation, record)| (conversation, !record.removed)).collect();
+    assert_eq!(told, present);
+    fleet.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
