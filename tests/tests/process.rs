@@ -1,6 +1,6 @@
 //! What only a process of its own shows: `kill -9` under load, a backup taken meanwhile, SIGTERM.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use posthorn_client::{
@@ -11,7 +11,10 @@ use posthorn_client::{
 use posthorn_clock::{Clock, Uuid, sleep, timeout};
 use posthorn_tasks::Tasks;
 use posthorn_testkit::Server;
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
 
 use crate::raw::{Raw, ask, seqs, texts};
 
@@ -255,6 +258,26 @@ async fn a_backup_taken_while_people_talk_is_restored_as_another_generation() ->
     ensure!(ann.say(GROUP, "on we go").await?.seq == restored.len() as u64 + 1);
     drop(ann);
     ensure!(server.terminate().await?.success());
+    Ok(())
+}
+
+/// As on a full disk, where each line of a log is an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_write_its_log_goes_on() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+    let mut command = Command::new(Server::binary()?);
+    command.args(["dev", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path().join("data"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(full).kill_on_drop(true);
+    let mut child = command.spawn()?;
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().context("no stdout")?);
+    timeout(WAIT, out.read_line(&mut line)).await.context("it is not ready")??;
+    let ready: serde_json::Value = serde_json::from_str(&line).with_context(|| format!("it ended: {line:?}"))?;
+    let http = ready["http"].as_str().context("an address")?;
+    ensure!(reqwest::get(format!("{http}/readyz")).await?.status().is_success());
+    child.start_kill()?;
+    child.wait().await?;
     Ok(())
 }
 

@@ -21,7 +21,9 @@ pub fn init_logs(filter: &str, format: LogFormat) {
         .with_env_filter(filter)
         // Colours are for people: a file or a collector gets plain text.
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // It would say so on stderr, and panic where that cannot be written either: on a full disk.
+        .log_internal_errors(false);
     let _ = match format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

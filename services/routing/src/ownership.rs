@@ -14,8 +14,9 @@ use posthorn_errors::{Code, Failure};
 pub struct Ownership {
     pub instance: String,
     shards: Vec<Mutex<ShardState>>,
-    /// Named by the journals that were carried over, and not loaded since: with the own note of each.
-    named: Mutex<HashMap<ConversationKey, u64>>,
+    /// Named by the journals that were carried over, and not loaded since: with the own note of each. Those whose
+    /// owner broke off have none of their own yet.
+    named: Mutex<HashMap<ConversationKey, Option<u64>>>,
     /// What the own journal still names of shards that were given back.
     behind: Mutex<BTreeMap<Shard, Behind>>,
     /// The last note's number.
@@ -138,7 +139,12 @@ impl Ownership {
 
     /// What dead owners had not settled, under own notes: to be loaded at once.
     pub fn inherit(&self, names: impl IntoIterator<Item = (ConversationKey, u64)>) {
-        self.named.lock().extend(names);
+        self.named.lock().extend(names.into_iter().map(|(key, note)| (key, Some(note))));
+    }
+
+    /// Its owner broke off: the journal may name it, so what lies beyond the head has to be loaded.
+    pub fn broke_off(&self, key: &ConversationKey) {
+        self.named.lock().entry(key.clone()).or_default();
     }
 
     /// Names that were carried over and are not loaded.
@@ -148,8 +154,8 @@ impl Ownership {
         named
     }
 
-    /// The own note of a name that was carried over.
-    pub fn named_by(&self, key: &ConversationKey) -> Option<u64> {
+    /// The own note of a name that was carried over, if it has one.
+    pub fn named_by(&self, key: &ConversationKey) -> Option<Option<u64>> {
         self.named.lock().get(key).copied()
     }
 
@@ -212,6 +218,19 @@ mod tests {
         assert_eq!(ownership.stable(shard).counter, 0);
         drop(a);
         assert_eq!(ownership.stable(shard).counter, 2);
+    }
+
+    #[test]
+    fn what_broke_off_is_named_until_it_is_loaded_and_keeps_the_note_it_has() {
+        let ownership = Ownership::new("i".into());
+        let key = key_of(Shard(9));
+        ownership.broke_off(&key);
+        assert_eq!((ownership.named_by(&key), ownership.is_unsettled(Shard(9))), (Some(None), true));
+        ownership.inherit([(key.clone(), 4)]);
+        ownership.broke_off(&key);
+        assert_eq!(ownership.named_by(&key), Some(Some(4)));
+        ownership.loaded(&key);
+        assert_eq!((ownership.named_by(&key), ownership.is_unsettled(Shard(9))), (None, false));
     }
 
     fn key_of(shard: Shard) -> ConversationKey {

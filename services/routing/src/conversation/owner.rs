@@ -54,7 +54,16 @@ const IDLE_EMPTY: Duration = Duration::from_secs(2);
 
 /// Loads the conversation and starts its tasks.
 pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<Cell>, Failure> {
-    let named = core.ownership.named_by(&key);
+    let named = match core.ownership.named_by(&key) {
+        // Whatever number its last note has, this one stands for it.
+        Some(None) => {
+            let note = core.ownership.next_note();
+            call(core.storage.clone().note(note_of(&core, &key, note))).await?;
+            core.ownership.inherit([(key.clone(), note)]);
+            Some(note)
+        }
+        noted => noted.flatten(),
+    };
     // What its dead owner showed in lists under versions that died with it gets one no cursor has passed.
     let taken = named.map(|_| core.ownership.take_version(key.shard()));
     let loaded = load(&core, &key, named, 0).await?;
@@ -94,7 +103,7 @@ pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<C
     }
     let named = owner.named();
     owner.count(named);
-    let (ended_tx, ended) = oneshot::channel();
+    let (ended_tx, mut ended) = oneshot::channel();
     let (follower, followed) = (Arc::clone(&core), Arc::clone(&cell));
     core.tasks.background("follow", async move {
         follow(follower, followed, told, batches).await;
@@ -104,25 +113,41 @@ pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<C
     let stopping = core.tasks.stopping();
     core.clone().tasks.background("owner", async move {
         // However the owner ends: a slot without one would refuse everything.
-        let _forget = Forget(Arc::clone(&owner.core), owner.cell.key.clone());
-        tokio::select! {
-            () = owner.run(rx) => {}
-            () = stopping.cancelled() => {}
-        }
+        let mut forget = Forget { core: Arc::clone(&owner.core), key: owner.cell.key.clone(), broke_off: true };
+        let follows = tokio::select! {
+            () = owner.run(rx) => {
+                forget.broke_off = false;
+                true
+            }
+            () = stopping.cancelled() => true,
+            // Nothing that follows an append would be done any more.
+            _ = &mut ended => false,
+        };
         owner.count(false);
         // The next owner must not overtake what this one still has to publish.
         drop(owner);
-        let _ = ended.await;
+        if follows {
+            let _ = ended.await;
+        }
     });
     Ok(cell)
 }
 
-struct Forget(Arc<Core>, ConversationKey);
+struct Forget {
+    core: Arc<Core>,
+    key: ConversationKey,
+    /// It panicked, its follower did, or the incarnation ends.
+    broke_off: bool,
+}
 
 impl Drop for Forget {
     fn drop(&mut self) {
-        self.0.metrics.conversations.dec();
-        self.0.conversations.forget(&self.0, &self.1);
+        self.core.metrics.conversations.dec();
+        // Before anybody can load it again.
+        if self.broke_off {
+            self.core.ownership.broke_off(&self.key);
+        }
+        self.core.conversations.forget(&self.core, &self.key);
     }
 }
 
