@@ -21,6 +21,8 @@ const WEATHER_S: f64 = 8.0;
 /// Between two faults of a lane, s.
 const PEACE_S: f64 = 3.0;
 const CONVERSATIONS: u32 = 4;
+/// Nothing succeeds for so long. Cassandra needs up to a minute to be back on a busy machine, and may be drawn again at once.
+const GIVE_UP: Duration = Duration::from_secs(300);
 /// How wrong a clock is, as libfaketime has it: hours off, and too fast.
 const CLOCKS: &[&str] = &["+1h", "-1h", "+0 x1.02"];
 
@@ -87,7 +89,7 @@ async fn under(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64, count
     let time = Duration::from_secs_f64(minutes * 60.0);
     let seconds = u32::try_from(time.as_secs())? + 10;
     let url = cluster.running.ws.replacen(&stage.gate_upstream()?, &stage.wire(GATE)?.address.to_string(), 1);
-    let mut run = talk::Talk { url: Some(url), files: CONVERSATIONS, seconds }.start(cluster).await?;
+    let mut run = talk::Talk { url: Some(url), files: CONVERSATIONS, seconds, give_up: GIVE_UP }.start(cluster).await?;
     run.acked(100).await?;
     tokio::select! {
         done = stage.storm(seed, Instant::now() + time) => done.context("a fault could not be made")?,

@@ -193,7 +193,7 @@ async fn nothing_acknowledged_is_lost_in_chaos_on_a_cluster() -> Result<()> {
 async fn under(cluster: &Deployment, case: &Case) -> Result<String> {
     let before = after::Normal::of(cluster).await?;
     let feed = feed::Follower::start(cluster).await?;
-    let mut run = Talk { url: None, files: 1, seconds: case.seconds }.start(cluster).await?;
+    let mut run = Talk { url: None, files: 1, seconds: case.seconds, give_up: talk::GIVE_UP }.start(cluster).await?;
     run.acked(100).await?;
     let lossy = tokio::select! {
         done = apply(cluster, case.fault) => done.context("the fault could not be made")?,

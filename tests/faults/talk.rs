@@ -19,7 +19,7 @@ const BEGIN: Duration = Duration::from_secs(120);
 /// A replay and its check, beyond what people need to say it all.
 const REPLAY: Duration = Duration::from_secs(360);
 /// Nothing succeeds for so long: longer than any fault.
-const GIVE_UP: Duration = Duration::from_secs(120);
+pub const GIVE_UP: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(200);
 /// Messages a second.
 const SPEED: u32 = 30;
@@ -44,6 +44,7 @@ pub struct Talk {
     /// As many conversations.
     pub files: u32,
     pub seconds: u32,
+    pub give_up: Duration,
 }
 
 impl Talk {
@@ -54,7 +55,7 @@ impl Talk {
         }
         let mut command = Command::new(Server::binary()?);
         command.args(["replay", "--json", "--progress", "--speed", &SPEED.to_string()]);
-        command.args(["--give-up-after-s", &GIVE_UP.as_secs().to_string()]);
+        command.args(["--give-up-after-s", &self.give_up.as_secs().to_string()]);
         let url = self.url.as_ref().unwrap_or(&cluster.running.ws);
         command.args(["--url", url, "--admin-key", &cluster.running.admin_key]).args(&files);
         let [output, errors, history] =

@@ -52,18 +52,22 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 /// A conversation that does not exist leaves the memory soon: asking for one costs little.
 const IDLE_EMPTY: Duration = Duration::from_secs(2);
 
+/// The own note of a conversation that a journal names.
+async fn noted(core: &Core, key: &ConversationKey) -> Result<Option<u64>, Failure> {
+    let Some(noted) = core.ownership.named_by(key) else { return Ok(None) };
+    if noted.is_none() {
+        // Whatever number its last note has, this one stands for it.
+        let note = core.ownership.next_note();
+        call(core.storage.clone().note(note_of(core, key, note))).await?;
+        core.ownership.inherit([(key.clone(), note)]);
+        return Ok(Some(note));
+    }
+    Ok(noted)
+}
+
 /// Loads the conversation and starts its tasks.
 pub(super) async fn start(core: Arc<Core>, key: ConversationKey) -> Result<Arc<Cell>, Failure> {
-    let named = match core.ownership.named_by(&key) {
-        // Whatever number its last note has, this one stands for it.
-        Some(None) => {
-            let note = core.ownership.next_note();
-            call(core.storage.clone().note(note_of(&core, &key, note))).await?;
-            core.ownership.inherit([(key.clone(), note)]);
-            Some(note)
-        }
-        noted => noted.flatten(),
-    };
+    let named = noted(&core, &key).await?;
     // What its dead owner showed in lists under versions that died with it gets one no cursor has passed.
     let taken = named.map(|_| core.ownership.take_version(key.shard()));
     let loaded = load(&core, &key, named, 0).await?;
