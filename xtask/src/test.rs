@@ -20,8 +20,6 @@ const APART: &str = "on_a_cluster";
 const CLUSTER_LIMIT: Duration = Duration::from_secs(90 * 60);
 /// For how long faults are drawn at random, and from which seed.
 pub const CHAOS: [&str; 2] = ["POSTHORN_CHAOS_MINUTES", "POSTHORN_SEED"];
-/// Of every change: the same faults, in the same order. `make chaos` draws others.
-const CHAOS_OF_EACH: [&str; 2] = ["5", "7"];
 /// Which of the tests that is.
 pub const IN_CHAOS: &str = "in_chaos_on";
 const BROWSER_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -40,9 +38,6 @@ pub fn run(root: &Path, skipped: &[&str]) -> Result<bool> {
         tests(root, &mut report, "unit and scenario tests", TEST_LIMIT, cargo(root, "test").args(flags))?;
         if !skipped.contains(&"cluster") {
             cluster(root, &mut report, &[])?;
-        }
-        if !skipped.contains(&"chaos") {
-            chaos(root, &mut report)?;
         }
         let flags = ["--workspace", "--doc", "--no-fail-fast"];
         tests(root, &mut report, "doc tests", TEST_LIMIT, cargo(root, "test").args(flags))?;
@@ -98,14 +93,6 @@ fn cluster(root: &Path, report: &mut Report, environment: &[(&str, &str)]) -> Re
     ]);
     command.arg(APART).envs(environment.iter().copied());
     tests(root, report, "on a cluster", CLUSTER_LIMIT, &mut command)
-}
-
-/// A slice of `make chaos`.
-fn chaos(root: &Path, report: &mut Report) -> Result<()> {
-    let mut command = cargo(root, "test");
-    command.args(["--workspace", "--test", "faults", "--", "--nocapture", "--test-threads=1", IN_CHAOS]);
-    command.envs(CHAOS.into_iter().zip(CHAOS_OF_EACH));
-    tests(root, report, "chaos", TEST_LIMIT, &mut command)
 }
 
 /// `make faults`: every fault of the cluster, or those named with commas between them.
