@@ -14,13 +14,15 @@ use serde_json::Value;
 use crate::{
     generated::target_dir,
     report::Report,
-    test::{self, CHAOS, IN_CHAOS, cargo},
+    test::{self, cargo},
 };
 
 const PAGE: &str = "docs/reliability.md";
 const BEGIN: &str = "<!-- figures -->\n";
 const END: &str = "<!-- end of the figures -->";
 const SEARCHES: [&str; 3] = ["sim", "chaos", "crash"];
+/// For how long faults are drawn at random, and from which seed.
+const CHAOS: [&str; 2] = ["POSTHORN_CHAOS_MINUTES", "POSTHORN_SEED"];
 /// As the environment names the file of a test's report.
 const REPORT: &str = "POSTHORN_REPORT";
 
@@ -60,7 +62,7 @@ pub fn chaos(root: &Path, minutes: &str, seed: &str) -> Result<bool> {
         return Ok(false);
     }
     let mut chaos = cargo(root, "test");
-    chaos.args(["--workspace", "--test", "faults", "--quiet", "--", "--nocapture", "--test-threads=1", IN_CHAOS]);
+    chaos.args(["--workspace", "--test", "faults", "--quiet", "--", "--nocapture", "--test-threads=1", "in_chaos_on"]);
     let path = kept(root, "chaos");
     // An older one must not stand in for this one.
     let _ = fs::remove_file(&path);

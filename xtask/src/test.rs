@@ -18,10 +18,6 @@ const TEST_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Tests that start a cluster have this in their names: they want the machine for themselves.
 const APART: &str = "on_a_cluster";
 const CLUSTER_LIMIT: Duration = Duration::from_secs(90 * 60);
-/// For how long faults are drawn at random, and from which seed.
-pub const CHAOS: [&str; 2] = ["POSTHORN_CHAOS_MINUTES", "POSTHORN_SEED"];
-/// Which of the tests that is.
-pub const IN_CHAOS: &str = "in_chaos_on";
 const BROWSER_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Runs every step but those skipped, in an order in which each uses what the one before built.

@@ -5,12 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use posthorn_core::{ConversationId, ConversationKey, Shard, TenantId};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::internal::{
-    CarriedOverRequest, ClaimRequest, JournalRequest, JournalRow, NoteRequest, ReleaseRequest, SettleRequest,
-    Settlement, ShardRow,
+    CarriedOverRequest, ClaimRequest, JournalRequest, JournalRow, NoteRequest, ReleaseRequest, Settlement, ShardRow,
 };
 use posthorn_rpc::call;
 
@@ -36,7 +35,6 @@ pub async fn claim(core: &Core, shards: &[Shard]) -> Result<Vec<Shard>, Failure>
         claimed.into_iter().filter_map(|row| Some((Shard(u16::try_from(row.shard).ok()?), row))).collect();
     carry_over(core, &rows).await?;
     for (shard, row) in &rows {
-        core.ownership.not_behind(*shard);
         core.ownership.hold(*shard, row.epoch);
     }
     core.metrics.claims.inc_by(rows.len() as u64);
@@ -67,10 +65,7 @@ async fn carry_over(core: &Core, rows: &[(Shard, ShardRow)]) -> Result<(), Failu
         }
     }
     let notes: Vec<JournalRow> = names.iter().map(|(key, note)| note_of(key, *note)).collect();
-    for chunk in notes.chunks(NAMES_PER_NOTE) {
-        let request = NoteRequest { instance: core.ownership.instance.clone(), rows: chunk.to_vec() };
-        call(storage.note(request)).await?;
-    }
+    note(core, &notes).await?;
     // From here on the own journal has them, and they are known: whatever becomes of the next call. It may be done
     // and not answered; a claim after that finds nobody to inherit from.
     core.ownership.inherit(names);
@@ -83,6 +78,15 @@ async fn carry_over(core: &Core, rows: &[(Shard, ShardRow)]) -> Result<(), Failu
         instance: core.ownership.instance.clone(),
     };
     call(storage.carried_over(request)).await.map(drop)
+}
+
+/// Into the own journal.
+async fn note(core: &Core, rows: &[JournalRow]) -> Result<(), Failure> {
+    for chunk in rows.chunks(NAMES_PER_NOTE) {
+        let request = NoteRequest { instance: core.ownership.instance.clone(), rows: chunk.to_vec() };
+        call(core.storage.clone().note(request)).await?;
+    }
+    Ok(())
 }
 
 fn note_of(key: &ConversationKey, note: u64) -> JournalRow {
@@ -112,20 +116,14 @@ pub async fn forget_behind(core: &Core, rows: &HashMap<u16, ShardRow>) -> Result
         }
         // The last note of each, whichever of the others arrived: it stands for all of them.
         let notes: Vec<JournalRow> = behind.keys.iter().map(|key| note_of(key, core.ownership.next_note())).collect();
-        for chunk in notes.chunks(NAMES_PER_NOTE) {
-            call(core.storage.clone().note(NoteRequest { instance: me.clone(), rows: chunk.to_vec() })).await?;
-            let settlements = chunk.iter().map(|row| Settlement {
-                tenant: row.tenant.clone(),
-                conversation: row.conversation.clone(),
-                remove: vec![row.note],
-                ..Settlement::default()
-            });
-            let request = SettleRequest { instance: me.clone(), settlements: settlements.collect() };
-            if !call(core.storage.clone().settle(request)).await?.fed {
-                return Ok(());
-            }
+        note(core, &notes).await?;
+        let removals = notes.into_iter().map(|JournalRow { tenant, conversation, note }| {
+            core.settler.settle(Settlement { tenant, conversation, remove: vec![note], ..Settlement::default() })
+        });
+        // While the feed is away nothing goes out of a journal.
+        if try_join_all(removals).await?.into_iter().all(|removed| removed) {
+            core.ownership.not_behind(shard);
         }
-        core.ownership.not_behind(shard);
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ struct ShardState {
 }
 
 /// Until the next owner has carried it over it has to stay.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Behind {
     /// Under which the shard was given back.
     pub epoch: u64,
@@ -58,6 +58,7 @@ impl Ownership {
 
     /// Claimed, and its journals carried over: served from here on.
     pub fn hold(&self, shard: Shard, epoch: u64) {
+        self.not_behind(shard);
         *self.shard(shard) =
             ShardState { epoch, serving: true, serving_users: true, held: true, ..ShardState::default() };
     }
@@ -117,7 +118,7 @@ impl Ownership {
         });
         if !keys.is_empty() {
             let mut behind = self.behind.lock();
-            let behind = behind.entry(shard).or_insert_with(|| Behind { epoch, keys: BTreeSet::new() });
+            let behind = behind.entry(shard).or_default();
             behind.epoch = epoch;
             behind.keys.extend(keys);
         }

@@ -144,7 +144,6 @@ impl Owner {
     /// Nothing more is appended: what is owed is settled, if that goes quickly. The journal has the rest.
     pub(super) async fn finish(&mut self) {
         let until = Instant::now() + FINISH;
-        let mut in_doubt = false;
         while self.named() && !self.broken && Instant::now() < until {
             self.owed.told(self.told.take());
             let settling = match self.settling.take() {
@@ -159,8 +158,7 @@ impl Owner {
                 None => break,
             };
             let Ok((settling, settled)) = timeout_at(until, settling).await else {
-                in_doubt = true;
-                break;
+                return self.core.ownership.leave_unsettled(&self.cell.key);
             };
             let failed = !matches!(settled, Ok(true));
             self.end_settling(settling, settled);
@@ -168,7 +166,7 @@ impl Owner {
                 break;
             }
         }
-        if in_doubt || self.broken || self.named() || self.settling.is_some() {
+        if self.broken || self.named() || self.settling.is_some() {
             self.core.ownership.leave_unsettled(&self.cell.key);
         }
     }
