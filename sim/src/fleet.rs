@@ -4,6 +4,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use posthorn_clock::{Clock, sleep};
 use posthorn_node::{Engines, Listener, Node, NodeConfig, NodeParts, Role, Roles, Topology};
+use posthorn_presence::memory::MemoryPresence;
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 use tokio::sync::Notify;
@@ -12,7 +13,7 @@ use crate::{
     engines::{FarBus, FarStore, Storm, Way},
     net::{SimListener, SimNetwork},
     quorum::{QuorumStore, Replicas},
-    soft::{FarFeed, FarPresence},
+    soft::{FarFeed, FarPresence, Times},
     world::{PORT, World, unhurried},
 };
 
@@ -38,6 +39,8 @@ struct Inner {
     world: World,
     storm: Storm,
     engines: RefCell<Option<(Engines, Replicas)>>,
+    presence: Arc<MemoryPresence>,
+    times: Times,
     hosts: Vec<Host>,
 }
 
@@ -53,7 +56,8 @@ impl Fleet {
     pub fn new(world: World, storm: Storm, skews_ms: Vec<i64>) -> Self {
         let host = |skew_ms| Host { skew_ms, starts: RefCell::default(), stop: Notify::new() };
         let hosts = skews_ms.into_iter().map(host).collect();
-        Self(Rc::new(Inner { world, storm, engines: RefCell::default(), hosts }))
+        let (presence, times) = (MemoryPresence::new(), Times::default());
+        Self(Rc::new(Inner { world, storm, engines: RefCell::default(), presence, times, hosts }))
     }
 
     pub fn stop(&self, host: usize) {
@@ -104,7 +108,8 @@ impl Fleet {
         let (engines, all) = self.engines();
         let way = Way { storm: self.0.storm.clone(), clock: clock.clone(), tasks: Tasks::new() };
         let bus = Arc::new(FarBus { inner: Arc::clone(&engines.bus), way: way.clone() });
-        let presence = engines.presence.clone().map(|inner| Arc::new(FarPresence { inner, way: way.clone() }) as _);
+        let (presence, times) = (Arc::clone(&self.0.presence), self.0.times.clone());
+        let presence = Some(Arc::new(FarPresence { presence, times, way: way.clone() }) as _);
         let feed = engines.feed.clone().map(|inner| Arc::new(FarFeed { inner, way: way.clone() }) as _);
         let quorum = Arc::new(QuorumStore { all, way: way.clone() });
         let store = Some(Arc::new(FarStore { inner: quorum, way }) as _);
@@ -132,7 +137,7 @@ fn config(name: &str) -> NodeConfig {
     (config.routing.beat_ms, config.routing.shards_ms, config.rpc.shard_map_ms) = (250, 500, 300);
     (config.rpc.deadline_ms, config.rpc.connect_timeout_ms) = (3_000, 500);
     (config.rpc.keep_alive_ms, config.rpc.keep_alive_timeout_ms) = (500, 500);
-    config.session.presence_grace_ms = 1_000;
+    (config.session.presence_grace_ms, config.session.sweep_ms) = (1_000, 1_000);
     let fronts = || HOSTS.iter().filter(|(name, _)| name.starts_with("front"));
     let fronts: Vec<String> = fronts().map(|(name, _)| format!("http://{name}:{GRPC}")).collect();
     (config.cluster.storage, config.cluster.session, config.cluster.push) = (fronts.clone(), fronts.clone(), fronts);

@@ -9,6 +9,7 @@ mod alone;
 mod engines;
 mod faults;
 mod fleet;
+mod guests;
 mod history;
 mod many;
 mod net;

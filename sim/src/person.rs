@@ -1,4 +1,4 @@
-//! A person with one device: sends, receives, comes back after every crash.
+//! A person with one device: sends, or adds and removes guests, or is one; receives, comes back after every crash.
 
 use std::{
     cell::RefCell,
@@ -8,15 +8,18 @@ use std::{
     time::Duration,
 };
 
+use anyhow::bail;
 use posthorn_client::{
-    Client, ClientConfig, ClientDeps, ConnectionState, Event, Outgoing, SendState, Sink,
-    proto::{Entry, History as HistoryRequest, Kind as EntryKind, Mark},
+    Client, ClientConfig, ClientDeps, ClientError, ConnectionState, Event, Outgoing, SendState, Sink,
+    proto::{Entry, History as HistoryRequest, Kind as EntryKind, Mark, PresenceNow, Status},
 };
 use posthorn_clock::{Clock, sleep};
+use posthorn_errors::Code;
 use posthorn_history::{Item, Kind, Op, Scope, body_digest};
 use posthorn_tasks::Tasks;
 
 use crate::{
+    guests::{Host, Seat, Seats},
     history::History,
     net::SimConnector,
     world::{PORT, World},
@@ -36,13 +39,20 @@ struct Gathered {
     received: BTreeMap<(String, String), u64>,
     /// Conversations that each person was told the beginning of.
     followed: BTreeSet<(String, String)>,
+    /// Whose first sync is complete.
+    synced: BTreeSet<String>,
+    /// When guests could see what, and of how many conversations that is known.
+    seats: (Seats, usize),
+    /// Of those whose presence is watched: who is there, and who seems to be.
+    there: BTreeMap<String, bool>,
+    seem: BTreeMap<String, bool>,
+    /// Presence has been looked at.
+    looked: bool,
 }
 
 impl Crowd {
-    pub fn of(count: usize) -> Self {
-        let crowd = Self::default();
-        crowd.0.borrow_mut().still_sending = count;
-        crowd
+    pub fn expect(&self, part: &Part) {
+        self.0.borrow_mut().still_sending += usize::from(part.acts());
     }
 
     pub fn all_sent(&self) -> bool {
@@ -62,28 +72,117 @@ impl Crowd {
         !std::mem::replace(&mut self.0.borrow_mut().settled, true)
     }
 
-    /// True once, and only before anything came: the first sync tells where a client begins.
+    fn is_there(&self, name: &str, online: bool) {
+        self.0.borrow_mut().there.insert(name.to_owned(), online);
+    }
+
+    fn seems(&self, name: &str, online: Option<bool>) {
+        let seem = &mut self.0.borrow_mut().seem;
+        match online {
+            Some(online) => drop(seem.insert(name.to_owned(), online)),
+            None => drop(seem.remove(name)),
+        }
+    }
+
+    /// Until whoever watches sees of each of these whether it is there.
+    async fn look(&self, watched: &[String]) {
+        loop {
+            {
+                let mut gathered = self.0.borrow_mut();
+                let Gathered { there, seem, .. } = &*gathered;
+                if watched.iter().all(|name| there.contains_key(name) && there.get(name) == seem.get(name)) {
+                    gathered.looked = true;
+                    return;
+                }
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    fn seat(&self, seats: Seats) {
+        let known = &mut self.0.borrow_mut().seats;
+        known.0.extend(seats);
+        known.1 += 1;
+    }
+
+    /// Those of one guest, once the host has read the logs.
+    async fn seats(&self, conversations: usize, conversation: &str, guest: &str) -> Vec<Seat> {
+        while self.0.borrow().seats.1 < conversations {
+            sleep(POLL).await;
+        }
+        let key = (conversation.to_owned(), guest.to_owned());
+        self.0.borrow().seats.0.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// True once, and only in the first sync: it tells where a client begins.
     fn follows(&self, name: &str, conversation: &str, after: u64) -> bool {
         let key = (name.to_owned(), conversation.to_owned());
         let mut gathered = self.0.borrow_mut();
-        let first = !gathered.received.contains_key(&key) && gathered.followed.insert(key.clone());
+        let known = gathered.synced.contains(name) || gathered.received.contains_key(&key);
+        let first = !known && gathered.followed.insert(key.clone());
         if first {
             // Nothing before it comes.
             gathered.received.insert(key, after);
         }
         first
     }
+
+    /// Of these conversations, those which the first sync has not told: of what comes later, all is owed.
+    fn synced(&self, name: &str, conversations: &[String]) -> Vec<String> {
+        let mut gathered = self.0.borrow_mut();
+        if !gathered.synced.insert(name.to_owned()) {
+            return Vec::new();
+        }
+        let key = |conversation: &String| (name.to_owned(), conversation.clone());
+        let told = |conversation: &&String| {
+            gathered.followed.contains(&key(conversation)) || gathered.received.contains_key(&key(conversation))
+        };
+        conversations.iter().filter(|conversation| !told(conversation)).cloned().collect()
+    }
 }
 
 pub struct Person {
     pub name: String,
     pub number: u64,
-    pub sends: u64,
+    pub part: Part,
     pub conversations: Vec<String>,
+}
+
+/// What somebody does until everything has been said.
+pub enum Part {
+    /// `until`: when it goes.
+    Talks { sends: u64, until: Until },
+    /// Watches those who talk, too.
+    Hosts(Host),
+    /// Is there where the host has added it.
+    Visits,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// It has read everything; the host has to see that it went.
+    Read,
+    /// The host has seen who is there.
+    Seen,
+    /// It has read everything, and nobody watches.
+    Unwatched,
+}
+
+impl Part {
+    const fn until(&self) -> Until {
+        if let Self::Talks { until, .. } = self { *until } else { Until::Unwatched }
+    }
+
+    /// Others wait for it.
+    pub const fn acts(&self) -> bool {
+        !matches!(self, Self::Visits)
+    }
 }
 
 /// Entries in one page of the final read.
 const PAGE: u64 = 200;
+const POLL: Duration = Duration::from_millis(20);
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// What a person calls an entry: the text, which is unique; nothing where the server made it.
 fn item_of(entry: &Entry) -> Item {
@@ -113,13 +212,14 @@ impl Person {
             sink,
         };
         let client = Client::start(ClientConfig::new(format!("ws://gate:{PORT}/v1/ws")), deps);
-        let (name, heard, seen) = (self.name.clone(), history.clone(), crowd.clone());
+        let (name, conversations) = (self.name.clone(), self.conversations.clone());
+        let (heard, seen) = (history.clone(), crowd.clone());
         let listener = async move {
             while let Some(event) = events.recv().await {
                 if let Event::State(ConnectionState::Disconnected { reason }) = &event {
                     return format!("{name} stays away: {reason:?}");
                 }
-                hear(&name, &heard, &seen, event);
+                hear(&name, &conversations, &heard, &seen, event);
             }
             format!("the client of {name} ended")
         };
@@ -129,11 +229,64 @@ impl Person {
             why = listener => return Err(why.into()),
         }
         client.close().await;
+        if self.part.until() == Until::Read {
+            history.add(&self.name, Kind::Ok, Op::Truth { user: self.name.clone(), online: false });
+            crowd.is_there(&self.name, false);
+        }
         Ok(())
     }
 
     async fn act(&self, client: &Client, clock: &Clock, crowd: &Crowd, history: &History) -> anyhow::Result<()> {
-        for n in 0..self.sends {
+        let mut changes = Vec::new();
+        match &self.part {
+            Part::Talks { sends, .. } => self.talk(*sends, client, clock, history).await?,
+            Part::Hosts(host) => {
+                for now in host.watch(client).await? {
+                    present(&self.name, history, crowd, &now);
+                }
+                changes = host.act(client, clock, &self.conversations).await?;
+            }
+            Part::Visits => {}
+        }
+        if self.part.acts() {
+            crowd.0.borrow_mut().still_sending -= 1;
+        }
+        while !crowd.at_rest() {
+            sleep(POLL).await;
+        }
+        if crowd.settles() {
+            history.add(&self.name, Kind::Ok, Op::Settled);
+        }
+        for conversation in &self.conversations {
+            if matches!(self.part, Part::Visits) {
+                let seats = crowd.seats(self.conversations.len(), conversation, &self.name).await;
+                self.visited(client, crowd, history, conversation, &seats).await?;
+                continue;
+            }
+            let log = self.whole(client, crowd, history, conversation, true).await?;
+            if let Part::Hosts(host) = &self.part {
+                let seats = host.seats(conversation, &log, &changes)?;
+                for ((conversation, guest), seats) in &seats {
+                    seated(history, &self.name, conversation, guest, seats);
+                }
+                crowd.seat(seats);
+            }
+        }
+        if self.part.until() == Until::Seen {
+            history.add(&self.name, Kind::Ok, Op::Truth { user: self.name.clone(), online: true });
+            crowd.is_there(&self.name, true);
+            while !crowd.0.borrow().looked {
+                sleep(POLL).await;
+            }
+        }
+        if let Part::Hosts(host) = &self.part {
+            crowd.look(&host.watched).await;
+        }
+        Ok(())
+    }
+
+    async fn talk(&self, sends: u64, client: &Client, clock: &Clock, history: &History) -> anyhow::Result<()> {
+        for n in 0..sends {
             sleep(Duration::from_millis(clock.below(120))).await;
             let conversation = &self.conversations[usize::try_from(clock.below(self.conversations.len() as u64))?];
             let id = format!("{}-{n}", self.name);
@@ -157,27 +310,51 @@ impl Person {
                 },
             }
         }
-        crowd.0.borrow_mut().still_sending -= 1;
-        while !crowd.at_rest() {
-            sleep(Duration::from_millis(20)).await;
-        }
-        if crowd.settles() {
-            history.add(&self.name, Kind::Ok, Op::Settled);
-        }
-        for conversation in &self.conversations {
-            let op = |entries| Op::Read { conversation: conversation.clone(), scope: Scope::Whole, entries };
-            history.add(&self.name, Kind::Invoke, op(Vec::new()));
-            let entries = self.read(client, conversation).await?;
-            let end = entries.last().map_or(0, |item| item.seq);
-            history.add(&self.name, Kind::Ok, op(entries));
-            self.mark(client, history, conversation, end).await?;
-            // Whatever was missed comes by itself; the simulation's time limit is the bound.
-            let key = (self.name.clone(), conversation.clone());
-            while crowd.0.borrow().received.get(&key).copied().unwrap_or(0) < end {
-                sleep(Duration::from_millis(20)).await;
-            }
-        }
         Ok(())
+    }
+
+    /// Reads all that it may see, marks it where it may, and waits until as much has come by itself.
+    async fn whole(
+        &self,
+        client: &Client,
+        crowd: &Crowd,
+        history: &History,
+        conversation: &str,
+        marks: bool,
+    ) -> anyhow::Result<Vec<Entry>> {
+        let op = |entries| Op::Read { conversation: conversation.to_owned(), scope: Scope::Whole, entries };
+        history.add(&self.name, Kind::Invoke, op(Vec::new()));
+        let entries = self.read(client, conversation).await?;
+        let end = entries.last().map_or(0, |entry| entry.seq);
+        history.add(&self.name, Kind::Ok, op(entries.iter().map(item_of).collect()));
+        if marks {
+            self.mark(client, history, conversation, end).await?;
+        }
+        // Whatever was missed comes by itself; the simulation's time limit is the bound.
+        let key = (self.name.clone(), conversation.to_owned());
+        while crowd.0.borrow().received.get(&key).copied().unwrap_or(0) < end {
+            sleep(POLL).await;
+        }
+        Ok(entries)
+    }
+
+    /// A guest finds what it could see, a stranger that there is nothing.
+    async fn visited(
+        &self,
+        client: &Client,
+        crowd: &Crowd,
+        history: &History,
+        conversation: &str,
+        seats: &[Seat],
+    ) -> anyhow::Result<()> {
+        if let Some(last) = seats.last() {
+            return self.whole(client, crowd, history, conversation, last.to.is_none()).await.map(drop);
+        }
+        match self.read(client, conversation).await {
+            Err(ClientError::Refused(failure)) if failure.code == Code::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(_) => bail!("{conversation}: {} was never added and may read", self.name),
+        }
     }
 
     /// Has it all, and has read half of it: so that something stays unread.
@@ -194,14 +371,14 @@ impl Person {
                     history.add(&self.name, Kind::Ok, unread);
                     return Ok(());
                 }
-                Err(error) if error.retryable() => sleep(Duration::from_millis(50)).await,
+                Err(error) if error.retryable() => sleep(AGAIN).await,
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    async fn read(&self, client: &Client, conversation: &str) -> anyhow::Result<Vec<Item>> {
-        let mut items = Vec::new();
+    async fn read(&self, client: &Client, conversation: &str) -> Result<Vec<Entry>, ClientError> {
+        let mut entries = Vec::new();
         let mut after = 0;
         loop {
             let request = HistoryRequest {
@@ -212,20 +389,42 @@ impl Person {
             };
             match client.history(request).await {
                 Ok(page) => {
-                    items.extend(page.entries.iter().map(item_of));
+                    entries.extend(page.entries);
                     if page.next == 0 {
-                        return Ok(items);
+                        return Ok(entries);
                     }
                     after = page.next;
                 }
-                Err(error) if error.retryable() => sleep(Duration::from_millis(50)).await,
-                Err(error) => return Err(error.into()),
+                Err(error) if error.retryable() => sleep(AGAIN).await,
+                Err(error) => return Err(error),
             }
         }
     }
 }
 
-fn hear(name: &str, history: &History, crowd: &Crowd, event: Event) {
+fn seated(history: &History, by: &str, conversation: &str, guest: &str, seats: &[Seat]) {
+    let names = || (conversation.to_owned(), guest.to_owned());
+    for seat in seats {
+        let (conversation, user) = names();
+        history.add(by, Kind::Ok, Op::Join { conversation, user, seq: seat.from });
+        if let Some(seq) = seat.to {
+            let (conversation, user) = names();
+            history.add(by, Kind::Ok, Op::Leave { conversation, user, seq });
+        }
+    }
+}
+
+fn present(watcher: &str, history: &History, crowd: &Crowd, now: &PresenceNow) {
+    let online = match now.status() {
+        Status::Online => Some(true),
+        Status::Offline => Some(false),
+        Status::Unknown | Status::Unspecified => None,
+    };
+    history.add(watcher, Kind::Ok, Op::Presence { user: now.user.clone(), online });
+    crowd.seems(&now.user, online);
+}
+
+fn hear(name: &str, conversations: &[String], history: &History, crowd: &Crowd, event: Event) {
     match event {
         Event::Entries { conversation, entries } => {
             let conversation = conversation.to_string();
@@ -237,6 +436,12 @@ fn hear(name: &str, history: &History, crowd: &Crowd, event: Event) {
         }
         Event::Conversation(listed) if crowd.follows(name, &listed.conversation, listed.end_seq) => {
             history.add(name, Kind::Ok, Op::Follow { conversation: listed.conversation, after: listed.end_seq });
+        }
+        Event::Presence(now) => present(name, history, crowd, &now),
+        Event::Synced { .. } => {
+            for conversation in crowd.synced(name, conversations) {
+                history.add(name, Kind::Ok, Op::Follow { conversation, after: 0 });
+            }
         }
         Event::State(ConnectionState::Connected { resumed, .. }) => {
             history.add(name, Kind::Ok, Op::Connect { resumed });

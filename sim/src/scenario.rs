@@ -13,9 +13,10 @@ use crate::{
     engines::Storm,
     faults::{self, Step, Timed},
     fleet::{Fleet, GATES, HOSTS},
+    guests::Host,
     history::History,
-    person::{Crowd, Person},
-    world::{START_MS, World},
+    person::{Crowd, Part, Person, Until},
+    world::{Cast, START_MS, World},
 };
 
 /// Simulated time after which a run counts as stuck.
@@ -48,9 +49,11 @@ impl Outcome {
 struct Plan {
     /// One process with everything in it, or two of each tier.
     alone: bool,
-    users: Vec<String>,
+    cast: Cast,
     conversations: Vec<String>,
     sends: u64,
+    /// Of members, by the host.
+    changes: u64,
     skews_ms: Vec<i64>,
     /// Ascending.
     steps: Vec<Timed>,
@@ -61,9 +64,9 @@ fn plan(seed: u64) -> Result<Plan> {
     // Only its entropy is used.
     let draw = runtime.block_on(async { Clock::simulated(seed, START_MS) });
     let alone = seed % 4 == 1;
-    let users: Vec<String> = (0..2 + draw.below(4)).map(|n| format!("person{n}")).collect();
+    let talkers: Vec<String> = (0..2 + draw.below(4)).map(|n| format!("person{n}")).collect();
     let conversations = (0..1 + draw.below(3)).map(|n| format!("room{n}")).collect();
-    let steps = if alone { faults::power_cuts(&draw) } else { faults::of_a_fleet(&draw, &users) };
+    let steps = if alone { faults::power_cuts(&draw) } else { faults::of_a_fleet(&draw, &talkers) };
     // Most clocks are right; those that say whether a token holds, within the leeway.
     let skew = |(name, _): &(&str, &[Role])| {
         let most = if name.starts_with("front") { LEEWAY_MS / 2 } else { SKEW_MS };
@@ -71,7 +74,12 @@ fn plan(seed: u64) -> Result<Plan> {
         if draw.below(4) == 0 { skew } else { 0 }
     };
     let skews_ms = HOSTS.iter().map(skew).collect();
-    Ok(Plan { alone, users, conversations, sends: 8 + draw.below(24), skews_ms, steps })
+    let sends = 8 + draw.below(24);
+    // Drawn last: the others, among them those that `seeds.txt` keeps, go on as they were.
+    let changing = seed % 2 == 1;
+    let guests = (0..if changing { 1 + draw.below(2) } else { 0 }).map(|n| format!("guest{n}")).collect();
+    let cast = Cast { talkers, host: changing.then(|| "host".to_owned()), guests };
+    Ok(Plan { alone, cast, conversations, sends, changes: 6 + draw.below(20), skews_ms, steps })
 }
 
 /// The simulation, and the software that can be told to end.
@@ -100,14 +108,15 @@ pub fn run(seed: u64, only: Option<&[usize]>) -> Result<Outcome> {
     }
     let gates: &[&str] = if plan.alone { &[alone::HOST] } else { &GATES };
     let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
-    let world = World::new(seed, plan.users.clone(), plan.conversations.clone(), gates);
+    let world = World::new(seed, plan.cast.clone(), plan.conversations.clone(), gates);
     let mut stage = Stage::set(seed, &plan, world);
     stage.people(&plan);
     let played = stage.play(&plan.steps).and_then(|done| {
         stage.calm();
         Ok(done || stage.until(LIMIT)?)
     });
-    let report = check(&stage.history.events(), EXPECT);
+    let company: &[Sight] = if plan.cast.host.is_some() { &[Sight::Joined, Sight::PresenceSeen] } else { &[] };
+    let report = check(&stage.history.events(), &[EXPECT, company].concat());
     let mut violations = match played {
         Ok(true) => Vec::new(),
         Ok(false) => vec![format!("not done after {LIMIT:?} of simulated time; {}", stage.owners())],
@@ -142,22 +151,36 @@ impl Stage<'_> {
             }
             Software::Fleet(fleet, storm)
         };
-        let crowd = Crowd::of(plan.users.len());
+        let crowd = Crowd::default();
         let (history, faults, down) = (History::default(), BTreeMap::new(), Vec::new());
         Self { sim, world, crowd, history, faults, down, host }
     }
 
     fn people(&mut self, plan: &Plan) {
-        for user in &plan.users {
+        let Cast { talkers, host, guests } = &plan.cast;
+        for user in talkers.iter().chain(host) {
             for conversation in &plan.conversations {
                 // They are named when it is made.
                 let (conversation, user) = (conversation.clone(), user.clone());
                 self.history.add_at(0, "backend", Kind::Ok, Op::Join { conversation, user, seq: 1 });
             }
         }
-        for (number, name) in (1..).zip(&plan.users) {
+        let until = |at: usize| match (host, at) {
+            (None, _) => Until::Unwatched,
+            (Some(_), 0) => Until::Read,
+            (Some(_), _) => Until::Seen,
+        };
+        let talks = talkers.iter().enumerate();
+        let talks = talks.map(|(at, name)| (name, Part::Talks { sends: plan.sends, until: until(at) }));
+        let hosts = host.iter().map(|name| {
+            let (guests, watched) = (guests.clone(), talkers.clone());
+            (name, Part::Hosts(Host { changes: plan.changes, guests, watched }))
+        });
+        let visits = guests.iter().map(|name| (name, Part::Visits));
+        for (number, (name, part)) in (1..).zip(talks.chain(hosts).chain(visits)) {
+            self.crowd.expect(&part);
             let (name, conversations) = (name.clone(), plan.conversations.clone());
-            let person = Person { name: name.clone(), number, sends: plan.sends, conversations };
+            let person = Person { name: name.clone(), number, part, conversations };
             self.sim.client(name, person.live(self.world.clone(), self.crowd.clone(), self.history.clone()));
         }
     }

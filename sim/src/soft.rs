@@ -1,11 +1,15 @@
 //! Presence and feed behind a way: calls that are late, that were not made, and that were made and not answered.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use posthorn_core::{Held, UserKey};
 use posthorn_feed::{Fed, Feed, FeedError};
-use posthorn_presence::{ConnectionRef, Lease, Presence, PresenceError};
+use posthorn_presence::{ConnectionRef, Lease, Presence, PresenceError, memory::MemoryPresence};
 
 use crate::engines::Way;
 
@@ -36,65 +40,133 @@ impl Way {
     }
 }
 
+/// How long a lease lives that is not renewed.
+const LEASE: Duration = Duration::from_secs(3);
+
+/// In simulated time, which is the same for all hosts. The presence of one process has no leases that end by
+/// themselves: gateways of its own process do not die alone.
+#[derive(Clone, Default)]
+pub struct Times(Arc<Mutex<Noted>>);
+
+#[derive(Default)]
+struct Noted {
+    leases_end: BTreeMap<String, Duration>,
+    untold_since: BTreeMap<UserKey, Duration>,
+}
+
+impl Times {
+    fn renew(&self, gateway: &str) {
+        let ends = turmoil::sim_elapsed().unwrap_or_default() + LEASE;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).leases_end.insert(gateway.to_owned(), ends);
+    }
+
+    fn end_leases(&self, presence: &MemoryPresence) {
+        let now = turmoil::sim_elapsed().unwrap_or_default();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).leases_end.retain(|gateway, ends| {
+            let lives = *ends > now;
+            if !lives {
+                presence.end_lease(gateway);
+            }
+            lives
+        });
+    }
+
+    /// Since the first time that they were asked for.
+    async fn untold(&self, presence: &MemoryPresence, for_ms: u64, limit: usize) -> Shown<Vec<UserKey>> {
+        let all = presence.untold(0, usize::MAX).await?;
+        let now = turmoil::sim_elapsed().unwrap_or_default();
+        let since = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).untold_since;
+        since.retain(|user, _| all.contains(user));
+        for user in all {
+            since.entry(user).or_insert(now);
+        }
+        let long = |(_, since): &(&UserKey, &Duration)| now.saturating_sub(**since) >= Duration::from_millis(for_ms);
+        Ok(since.iter().filter(long).map(|(user, _)| user.clone()).take(limit).collect())
+    }
+}
+
 pub struct FarPresence {
-    pub inner: Arc<dyn Presence>,
+    pub presence: Arc<MemoryPresence>,
+    pub times: Times,
     pub way: Way,
 }
 
 type Shown<T> = Result<T, PresenceError>;
 
+impl FarPresence {
+    /// Leases that have ended by now, have ended for whoever asks.
+    fn inner(&self) -> &MemoryPresence {
+        self.times.end_leases(&self.presence);
+        &self.presence
+    }
+
+    async fn leased(&self, gateway: &str, held: Held) -> Shown<Lease> {
+        let lease = self.inner().lease(gateway, held).await?;
+        self.times.renew(gateway);
+        Ok(Lease { ttl_ms: u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX), ..lease })
+    }
+}
+
 #[async_trait]
 impl Presence for FarPresence {
     fn driver(&self) -> &'static str {
-        self.inner.driver()
+        self.presence.driver()
     }
 
     async fn register(&self, user: &UserKey, device: &str, at: &ConnectionRef) -> Shown<bool> {
-        self.way.presence(self.inner.register(user, device, at)).await
+        self.way.presence(self.inner().register(user, device, at)).await
     }
 
     async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Shown<bool> {
-        self.way.presence(self.inner.unregister(user, at)).await
+        self.way.presence(self.inner().unregister(user, at)).await
     }
 
     async fn lookup(&self, users: &[UserKey]) -> Shown<Vec<ConnectionRef>> {
-        self.way.presence(self.inner.lookup(users)).await
+        self.way.presence(self.inner().lookup(users)).await
     }
 
     async fn online(&self, users: &[UserKey]) -> Shown<Vec<bool>> {
-        self.way.presence(self.inner.online(users)).await
+        self.way.presence(self.inner().online(users)).await
     }
 
     async fn lease(&self, gateway: &str, held: Held) -> Shown<Lease> {
-        self.way.presence(self.inner.lease(gateway, held)).await
+        self.way.presence(self.leased(gateway, held)).await
     }
 
     async fn lapsed(&self) -> Shown<Vec<String>> {
-        self.way.presence(self.inner.lapsed()).await
+        self.way.presence(self.inner().lapsed()).await
     }
 
     async fn drop_gateway(&self, gateway: &str) -> Shown<Vec<UserKey>> {
-        self.way.presence(self.inner.drop_gateway(gateway)).await
+        self.way.presence(self.inner().drop_gateway(gateway)).await
     }
 
     async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Shown<Vec<UserKey>> {
-        self.way.presence(self.inner.prune(gateway, kept, upto)).await
+        self.way.presence(self.inner().prune(gateway, kept, upto)).await
     }
 
     async fn watch(&self, at: &ConnectionRef, users: &[UserKey]) -> Shown<bool> {
-        self.way.presence(self.inner.watch(at, users)).await
+        self.way.presence(self.inner().watch(at, users)).await
     }
 
     async fn watchers(&self, user: &UserKey) -> Shown<Vec<ConnectionRef>> {
-        self.way.presence(self.inner.watchers(user)).await
+        self.way.presence(self.inner().watchers(user)).await
     }
 
     async fn show(&self, user: &UserKey, online: bool) -> Shown<Option<u64>> {
-        self.way.presence(self.inner.show(user, online)).await
+        self.way.presence(self.inner().show(user, online)).await
+    }
+
+    async fn show_again(&self, user: &UserKey, online: bool) -> Shown<u64> {
+        self.way.presence(self.inner().show_again(user, online)).await
+    }
+
+    async fn untold(&self, for_ms: u64, limit: usize) -> Shown<Vec<UserKey>> {
+        self.way.presence(self.times.untold(&self.presence, for_ms, limit)).await
     }
 
     async fn versions(&self, users: &[UserKey]) -> Shown<Vec<u64>> {
-        self.way.presence(self.inner.versions(users)).await
+        self.way.presence(self.inner().versions(users)).await
     }
 }
 

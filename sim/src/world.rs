@@ -30,9 +30,30 @@ pub fn unhurried() -> NodeConfig {
 #[derive(Clone)]
 pub struct World(Rc<Inner>);
 
+/// Who there is.
+#[derive(Clone, Debug, Default)]
+pub struct Cast {
+    /// Members of every conversation from its beginning.
+    pub talkers: Vec<String>,
+    /// Its owner, who adds the guests and removes them. `None`: members stay as they are.
+    pub host: Option<String>,
+    pub guests: Vec<String>,
+}
+
+impl Cast {
+    fn members(&self) -> Vec<Membership> {
+        let with = |role: Role| move |user: &String| Membership { user: user.clone(), role: role.into() };
+        self.talkers.iter().map(with(Role::Member)).chain(self.host.iter().map(with(Role::Owner))).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &String> {
+        self.talkers.iter().chain(&self.host).chain(&self.guests)
+    }
+}
+
 struct Inner {
     seed: u64,
-    users: Vec<String>,
+    cast: Cast,
     conversations: Vec<String>,
     /// Where people connect.
     gates: Vec<String>,
@@ -40,8 +61,8 @@ struct Inner {
 }
 
 impl World {
-    pub fn new(seed: u64, users: Vec<String>, conversations: Vec<String>, gates: Vec<String>) -> Self {
-        Self(Rc::new(Inner { seed, users, conversations, gates, tokens: RefCell::default() }))
+    pub fn new(seed: u64, cast: Cast, conversations: Vec<String>, gates: Vec<String>) -> Self {
+        Self(Rc::new(Inner { seed, cast, conversations, gates, tokens: RefCell::default() }))
     }
 
     pub fn token(&self, user: &str) -> Option<String> {
@@ -78,11 +99,10 @@ impl World {
         .await
         .context("tenant")?;
         for conversation in &self.0.conversations {
-            let member = |user: &String| Membership { user: user.clone(), role: Role::Member.into() };
             let request = CreateRequest {
                 caller: Some(Caller { tenant: TENANT.into(), backend: true, ..Caller::default() }),
                 conversation: conversation.clone(),
-                members: self.0.users.iter().map(member).collect(),
+                members: self.0.cast.members(),
                 message_id: vec![1; 16].into(),
                 ..CreateRequest::default()
             };
@@ -95,7 +115,7 @@ impl World {
             .context("conversation")?;
         }
         let mut tokens = BTreeMap::new();
-        for user in &self.0.users {
+        for user in self.0.cast.all() {
             let request = MintTokenRequest {
                 tenant: TENANT.into(),
                 user: user.clone(),

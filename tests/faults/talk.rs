@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 
 /// Until people talk.
 const BEGIN: Duration = Duration::from_secs(120);
-/// A replay and its check, beyond what people need to say it all.
+/// A replay and its check, beyond twice what people need to say it all: while something is away they say little.
 const REPLAY: Duration = Duration::from_secs(360);
 /// Nothing succeeds for so long: longer than any fault.
 pub const GIVE_UP: Duration = Duration::from_secs(120);
@@ -63,7 +63,7 @@ impl Talk {
         command.arg("--history").arg(&history);
         command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(File::create(&errors)?).kill_on_drop(true);
         let child = command.spawn().context("cannot start the replay")?;
-        let patience = REPLAY + Duration::from_secs(self.seconds.into());
+        let patience = REPLAY + 2 * Duration::from_secs(self.seconds.into());
         Ok(Run { child, output, errors, history, begun: Instant::now(), patience })
     }
 }

@@ -107,6 +107,13 @@ async fn faults_and_the_end(cluster: &mut Deployment) -> Result<()> {
     let cyd = person(cluster, "cyd").await?;
     say(&cyd, &mut ben, "ben", "hello").await?;
 
+    // What was killed a moment ago is no longer there.
+    let killed = cluster.pids("cassandra")[0];
+    kill(killed)?;
+    cluster.change("start", &["cassandra"]).await?;
+    ensure!(cluster.pids("cassandra") != [killed], "{:?}", cluster.running);
+    say(&cyd, &mut ben, "ben", "still there").await?;
+
     for person in [ann, ben, cyd] {
         person.leave().await?;
     }

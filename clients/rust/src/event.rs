@@ -47,7 +47,7 @@ pub enum Gap {
     Hidden,
     /// Visible, but the server does not give them.
     Missing,
-    /// More than `max_fill_entries`: read them with `history` where needed.
+    /// More than `max_fill_entries`, or said before the user joined: read them with `history` where needed.
     TooFar,
 }
 

@@ -32,8 +32,6 @@ struct Timeline {
     /// Known to exist up to here.
     end: u64,
     held: BTreeMap<u64, Entry>,
-    /// The last entry given was the user's own leaving.
-    left: bool,
     fruitless: u8,
 }
 
@@ -120,12 +118,9 @@ impl Timelines {
             timeline.end = timeline.end.max(entry.seq);
             match timeline.seen {
                 Some(seen) if entry.seq <= seen => {}
-                Some(seen) if entry.seq == seen + 1 => timeline.give(entry, &self.me, &mut out),
-                Some(seen) if timeline.left && joins(&entry, &self.me) => {
-                    out.gap(seen + 1, entry.seq - 1, Gap::Hidden);
-                    timeline.give(entry, &self.me, &mut out);
-                }
-                None if joins(&entry, &self.me) => timeline.give(entry, &self.me, &mut out),
+                Some(seen) if entry.seq == seen + 1 => timeline.give(entry, &mut out),
+                None if entry.seq == 1 => timeline.give(entry, &mut out),
+                // A join, too: the user may have come and gone before it, and been told of neither.
                 // Beyond the bound it is read again, `end` says that it is there.
                 _ if timeline.held.len() < self.max_held => {
                     timeline.held.insert(entry.seq, entry);
@@ -133,7 +128,7 @@ impl Timelines {
                 _ => {}
             }
         }
-        timeline.drain(&self.me, &mut out);
+        timeline.drain(&mut out);
         match timeline.seen {
             None => self.unknown = true,
             Some(seen) if seen < timeline.end => {
@@ -151,15 +146,21 @@ impl Timelines {
         timeline.end = timeline.end.max(conversation.end_seq);
         let mut out = Out::new(&name);
         if timeline.seen.is_none() {
-            let begin = conversation.visible.last().map_or(conversation.end_seq, |range| range.from.saturating_sub(1));
+            let begin = conversation.visible.first().map_or(conversation.end_seq, |range| range.from.saturating_sub(1));
             timeline.seen = Some(if first { conversation.end_seq } else { begin });
-            timeline.drain(&self.me, &mut out);
+            let joined = timeline.held.values().find(|entry| joins(entry, &self.me)).map(|entry| entry.seq);
+            if let (Some(seq), [Range { from: 1, to: 0 }], false) = (joined, &*conversation.visible, first) {
+                // They may see what was said before they came, and need not be told all of it.
+                out.gap(1, seq - 1, Gap::TooFar);
+                timeline.seen = Some(seq - 1);
+            }
+            timeline.drain(&mut out);
         }
         let seen = timeline.seen.unwrap_or(0);
         if timeline.end > seen.saturating_add(self.max_fill) {
             out.gap(seen + 1, conversation.end_seq, Gap::TooFar);
             timeline.seen = Some(conversation.end_seq.max(seen));
-            timeline.drain(&self.me, &mut out);
+            timeline.drain(&mut out);
         }
         if timeline.seen < Some(timeline.end) {
             self.holes.insert(name);
@@ -178,7 +179,7 @@ impl Timelines {
             let seen = *timeline.seen.get_or_insert(entry.seq.saturating_sub(1));
             if entry.seq > seen {
                 timeline.skip(seen + 1, entry.seq - 1, &page.visible, &mut out);
-                timeline.give(entry, &self.me, &mut out);
+                timeline.give(entry, &mut out);
             }
         }
         let seen = timeline.seen.unwrap_or(0);
@@ -186,10 +187,10 @@ impl Timelines {
             timeline.skip(seen + 1, page.end_seq, &page.visible, &mut out);
             timeline.seen = Some(page.end_seq);
         }
-        timeline.drain(&self.me, &mut out);
+        timeline.drain(&mut out);
         timeline.fruitless = if timeline.seen > before { 0 } else { timeline.fruitless + 1 };
         if page.next == 0 && timeline.fruitless >= MAX_FRUITLESS {
-            timeline.give_up(&self.me, &mut out);
+            timeline.give_up(&mut out);
         }
         // An end that came from elsewhere and that the log does not have (any more) is none.
         if page.next == 0 && timeline.held.is_empty() && timeline.fruitless > 0 {
@@ -203,21 +204,20 @@ impl Timelines {
 }
 
 impl Timeline {
-    fn give(&mut self, entry: Entry, me: &str, out: &mut Out) {
+    fn give(&mut self, entry: Entry, out: &mut Out) {
         self.seen = Some(entry.seq);
-        self.left = leaves(&entry, me);
         out.entry(entry);
     }
 
     /// Gives what is held and follows without a hole.
-    fn drain(&mut self, me: &str, out: &mut Out) {
+    fn drain(&mut self, out: &mut Out) {
         while let (Some(seen), Some((&seq, _))) = (self.seen, self.held.first_key_value()) {
             if seq > seen + 1 {
                 return;
             }
             let Some((_, entry)) = self.held.pop_first() else { return };
             if seq > seen {
-                self.give(entry, me, out);
+                self.give(entry, out);
             }
         }
     }
@@ -230,7 +230,7 @@ impl Timeline {
     }
 
     /// The log does not have what is missing before the first entry that is held.
-    fn give_up(&mut self, me: &str, out: &mut Out) {
+    fn give_up(&mut self, out: &mut Out) {
         self.fruitless = 0;
         let Some((&next, _)) = self.held.first_key_value() else { return };
         let seen = self.seen.unwrap_or(next - 1);
@@ -238,7 +238,7 @@ impl Timeline {
             out.gap(seen + 1, next - 1, Gap::Missing);
         }
         self.seen = Some(next - 1);
-        self.drain(me, out);
+        self.drain(out);
     }
 }
 
@@ -252,15 +252,7 @@ fn about(entry: &Entry) -> Option<&str> {
 
 /// With this entry the user begins to see.
 fn joins(entry: &Entry, me: &str) -> bool {
-    match entry.kind() {
-        Kind::Created => entry.seq == 1,
-        Kind::Joined => about(entry) == Some(me),
-        _ => false,
-    }
-}
-
-fn leaves(entry: &Entry, me: &str) -> bool {
-    matches!(entry.kind(), Kind::Left | Kind::Removed) && about(entry) == Some(me)
+    entry.kind() == Kind::Joined && about(entry) == Some(me)
 }
 
 /// Collects events; entries that follow each other become one.

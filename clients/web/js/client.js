@@ -9,6 +9,7 @@ import { Timeline } from "./timeline.js";
 
 const SYNC_PAGE = 100;
 const SYNC_RETRY_MS = 1_500;
+const WATCH_RETRY_MS = 2_000;
 /** Conversations whose newest page is read ahead, so that "delivered" is true when it is said. */
 const READ_AHEAD = 20;
 /** A typing person who says nothing more is taken for gone. */
@@ -244,9 +245,11 @@ export class Client extends Emitter {
 
   #watch() {
     if (!this.online || this.#watched.length === 0) return;
-    this.connection.request("watch_presence", { users: this.#watched }).then(
+    const asked = this.#watched;
+    this.connection.request("watch_presence", { users: asked }).then(
       ({ value }) => (value.now ?? []).forEach((now) => this.#present(now)),
-      () => {},
+      // Whoever is asked for meanwhile, or after a reconnect, is asked for then.
+      () => setTimeout(() => this.#watched === asked && this.#watch(), WATCH_RETRY_MS),
     );
   }
 

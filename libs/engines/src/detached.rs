@@ -78,7 +78,8 @@ impl Detached {
         Ok(self.ended(budget).await)
     }
 
-    async fn ended(self, budget: Duration) -> bool {
+    /// Waits for its end. False if it runs after `budget`.
+    pub async fn ended(self, budget: Duration) -> bool {
         let begun = Instant::now();
         while self.running() {
             if begun.elapsed() > budget {

@@ -52,6 +52,10 @@ impl Keys {
         format!("{}:@:{}:v", self.prefix, place.tag())
     }
 
+    pub fn untold(&self, place: Place) -> String {
+        format!("{}:@:{}:untold", self.prefix, place.tag())
+    }
+
     pub fn watchers(&self, user: &UserKey) -> String {
         self.of_user(user, 'w')
     }

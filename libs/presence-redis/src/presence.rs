@@ -58,6 +58,16 @@ impl RedisPresence {
         self.leases.clear();
     }
 
+    /// 0: it is no news.
+    async fn note_shown(&self, user: &UserKey, online: bool, again: bool) -> Result<u64> {
+        let place = Place::of(user);
+        let keys = [self.keys.shown(user), self.keys.version(place), self.keys.untold(place)];
+        let flag = |flag: bool| u8::from(flag).to_string();
+        let arguments = [self.config.keep_ms.to_string(), flag(online), flag(again), name(user)];
+        let version = number(&self.link.script("show", &SHOW, &keys, &arguments).await?);
+        Ok(u64::try_from(version).unwrap_or(0))
+    }
+
     /// For the connections of a user, those of gateways without a lease too.
     fn registered(&self, user: &UserKey) -> (Place, Cmd) {
         (Place::of(user), cmd("HKEYS").arg(self.keys.connections(user)).to_owned())
@@ -71,7 +81,8 @@ impl Presence for RedisPresence {
     }
 
     async fn register(&self, user: &UserKey, device: &str, at: &ConnectionRef) -> Result<bool> {
-        let keys = [self.keys.connections(user), self.keys.index(Place::of(user), &at.gateway)];
+        let place = Place::of(user);
+        let keys = [self.keys.connections(user), self.keys.index(place, &at.gateway), self.keys.untold(place)];
         let weight = Held::weight(user, at.connection);
         let arguments = [
             field(at),
@@ -80,14 +91,20 @@ impl Presence for RedisPresence {
             format!("{weight}/{}", name(user)),
             weight.to_string(),
             self.config.keep_ms.to_string(),
+            name(user),
         ];
         Ok(number(&self.link.script("register", &REGISTER, &keys, &arguments).await?) == 1)
     }
 
     async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Result<bool> {
         let place = Place::of(user);
-        let keys = [self.keys.connections(user), self.keys.index(place, &at.gateway), self.keys.watching(place, at)];
-        let arguments = [field(at), at.connection.to_string()];
+        let keys = [
+            self.keys.connections(user),
+            self.keys.index(place, &at.gateway),
+            self.keys.watching(place, at),
+            self.keys.untold(place),
+        ];
+        let arguments = [field(at), at.connection.to_string(), name(user), self.config.keep_ms.to_string()];
         let Value::Array(answer) = self.link.script("unregister", &UNREGISTER, &keys, &arguments).await? else {
             return Ok(false);
         };
@@ -148,10 +165,15 @@ impl Presence for RedisPresence {
     }
 
     async fn show(&self, user: &UserKey, online: bool) -> Result<Option<u64>> {
-        let keys = [self.keys.shown(user), self.keys.version(Place::of(user))];
-        let arguments = [self.config.keep_ms.to_string(), u8::from(online).to_string()];
-        let version = number(&self.link.script("show", &SHOW, &keys, &arguments).await?);
-        Ok(u64::try_from(version).ok().filter(|version| *version > 0))
+        Ok(Some(self.note_shown(user, online, false).await?).filter(|version| *version > 0))
+    }
+
+    async fn show_again(&self, user: &UserKey, online: bool) -> Result<u64> {
+        self.note_shown(user, online, true).await
+    }
+
+    async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<UserKey>> {
+        self.untold_for(for_ms, limit).await
     }
 
     async fn versions(&self, users: &[UserKey]) -> Result<Vec<u64>> {

@@ -27,7 +27,7 @@ impl Source {
 }
 
 scripts! {
-    /// connections, index; field, device, connection, owner, weight, keep -> 1: the user's first
+    /// connections, index, untold; field, device, connection, owner, weight, keep, user -> 1: the user's first
     REGISTER = "
 local first = redis.call('EXISTS', KEYS[1]) == 0
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
@@ -36,9 +36,13 @@ if redis.call('HSETNX', KEYS[2], ARGV[3], ARGV[4]) == 1 then
   redis.call('HINCRBY', KEYS[2], '#', ARGV[5])
 end
 if redis.call('PTTL', KEYS[2]) < 0 then redis.call('PEXPIRE', KEYS[2], ARGV[6]) end
-return first and 1 or 0";
+if not first then return 0 end
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[3], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[7])
+redis.call('PEXPIRE', KEYS[3], ARGV[6])
+return 1";
 
-    /// connections, index, watching; field, connection -> {1: the user's last, whom it watched}
+    /// connections, index, watching, untold; field, connection, user, keep -> {1: the user's last, whom it watched}
     UNREGISTER = "
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return {0, {}} end
 local owner = redis.call('HGET', KEYS[2], ARGV[2])
@@ -49,7 +53,11 @@ if owner then
 end
 local watched = redis.call('SMEMBERS', KEYS[3])
 redis.call('DEL', KEYS[3])
-return {1 - redis.call('EXISTS', KEYS[1]), watched}";
+if redis.call('EXISTS', KEYS[1]) == 1 then return {0, watched} end
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[4], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[3])
+redis.call('PEXPIRE', KEYS[4], ARGV[4])
+return {1, watched}";
 
     /// index, watching; connection, keep, users -> {0} not registered, {1, whom it watched before}
     WATCH = "
@@ -60,26 +68,33 @@ for i = 3, #ARGV do redis.call('SADD', KEYS[2], ARGV[i]) end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return {1, before}";
 
-    /// shown, version; keep, 1: online -> the version of the change, 0: it is none. Versions are µs, and grow also
-    /// where the one before was lost.
+    /// shown, version, untold; keep, 1: online, 1: again, user -> the version of the change, 0: it is none. Versions
+    /// are µs, and grow also where the one before was lost.
     SHOW = "
 local was = redis.call('EXISTS', KEYS[1])
 if ARGV[2] == '1' then
   redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])
-  if was == 1 then return 0 end
 else
   redis.call('DEL', KEYS[1])
-  if was == 0 then return 0 end
+end
+if was == tonumber(ARGV[2]) and ARGV[3] == '0' then
+  redis.call('ZREM', KEYS[3], ARGV[4])
+  return 0
 end
 local time = redis.call('TIME')
+redis.call('ZADD', KEYS[3], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[4])
+redis.call('PEXPIRE', KEYS[3], ARGV[1])
 local now = time[1] * 1000000 + time[2]
 local last = tonumber(redis.call('GET', KEYS[2]) or '0')
 local version = math.max(last + 1, now)
 redis.call('SET', KEYS[2], string.format('%.0f', version), 'PX', ARGV[1])
 return version";
 
-    /// index; prefix, tag, gateway, how many -> {1: more are left, users gone offline, [connection, watched user]...}
+    /// index, untold; prefix, tag, gateway, how many, keep -> {1: more are left, users gone offline, [connection,
+    /// watched user]...}
     DROP = "
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local found = redis.call('HSCAN', KEYS[1], 0, 'COUNT', ARGV[4])[2]
 local offline, watched = {}, {}
 for i = 1, #found, 2 do
@@ -89,6 +104,8 @@ for i = 1, #found, 2 do
     local key = ARGV[1] .. ':' .. tenant .. ':' .. ARGV[2] .. ':u:' .. user
     if redis.call('HDEL', key, ARGV[3] .. ':' .. connection) == 1 and redis.call('EXISTS', key) == 0 then
       offline[#offline + 1] = tenant .. '/' .. user
+      redis.call('ZADD', KEYS[2], now, tenant .. '/' .. user)
+      redis.call('PEXPIRE', KEYS[2], ARGV[5])
     end
     local watching = ARGV[1] .. ':@:' .. ARGV[2] .. ':c:' .. ARGV[3] .. ':' .. connection
     for _, target in ipairs(redis.call('SMEMBERS', watching)) do

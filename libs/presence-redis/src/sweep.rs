@@ -32,8 +32,9 @@ impl RedisPresence {
     }
 
     async fn drop_cell(&self, gateway: &str, place: Place) -> Result<Vec<UserKey>> {
-        let keys = [self.keys.index(place, gateway)];
-        let arguments = [self.keys.prefix.clone(), place.tag(), gateway.to_owned(), AT_ONCE.to_string()];
+        let keys = [self.keys.index(place, gateway), self.keys.untold(place)];
+        let keep_ms = self.config.keep_ms.to_string();
+        let arguments = [self.keys.prefix.clone(), place.tag(), gateway.to_owned(), AT_ONCE.to_string(), keep_ms];
         let mut offline = Vec::new();
         loop {
             let Value::Array(answer) = self.link.script("drop", &DROP, &keys, &arguments).await? else {
@@ -63,6 +64,27 @@ impl RedisPresence {
             self.unwatch(&ConnectionRef { gateway: gateway.to_owned(), connection }, watched.iter()).await?;
         }
         Ok(())
+    }
+
+    /// So long ago by the server's own clock.
+    pub(crate) async fn untold_for(&self, for_ms: u64, limit: usize) -> Result<Vec<UserKey>> {
+        let asked = self.link.batch("untold", vec![(Place::Gateways, cmd("TIME"))]).await?;
+        let time = asked.into_iter().next().map_or_else(|| Ok(Vec::new()), read)?;
+        let Some(now_s) = time.first().and_then(|text| text.parse::<u64>().ok()) else { return Ok(Vec::new()) };
+        // Whole seconds: who was noted in this one counts as well.
+        let until_ms = (now_s * 1_000 + 999).saturating_sub(for_ms);
+        let ask = |place: Place| {
+            let mut range = cmd("ZRANGEBYSCORE");
+            range.arg(self.keys.untold(place)).arg("-inf").arg(until_ms).arg("LIMIT").arg(0).arg(limit);
+            (place, range)
+        };
+        let found = self.link.batch("untold", Place::cells().map(ask).collect()).await?;
+        let mut users = Vec::new();
+        for names in found {
+            users.extend(read(names)?.iter().filter_map(|name| user_of(name)));
+        }
+        users.truncate(limit);
+        Ok(users)
     }
 
     /// Cell by cell: what is there is read, and what should not be is unregistered as its gateway would have.

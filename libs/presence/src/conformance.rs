@@ -53,6 +53,7 @@ pub async fn run(presence: Arc<impl Presence + ?Sized>, engine: &impl Engine) {
     watchers_of_a_dead_gateway_are_not_told(&*presence, engine).await;
     what_was_shown_changes_once(&*presence).await;
     versions_of_what_was_shown_grow(&*presence, engine).await;
+    who_was_not_told_of_is_named_until_they_were(&*presence).await;
 }
 
 async fn first_and_last_connection_are_told(p: &(impl Presence + ?Sized)) {
@@ -253,4 +254,48 @@ async fn versions_of_what_was_shown_grow(p: &(impl Presence + ?Sized), engine: &
     let version = p.show(&ann, true).await.expect("noted").expect("a change: nothing is known of the one before");
     assert!(version > last, "{version} after {last}, which was lost");
     assert!(p.versions(&[]).await.expect("of nobody").is_empty());
+}
+
+async fn who_was_not_told_of_is_named_until_they_were(p: &(impl Presence + ?Sized)) {
+    let (ann, bob, cyd) = (user("one", "untold-ann"), user("two", "untold-bob"), user("one", "untold-cyd"));
+    let own = |user: &UserKey| user.user.as_str().starts_with("untold-");
+    let named = async || {
+        let all = p.untold(0, 1_000).await.expect("known");
+        all.into_iter().filter(own).collect::<Vec<_>>()
+    };
+    let show = async |user: &UserKey, online| p.show(user, online).await.expect("noted");
+    p.lease("u", Held::default()).await.expect("leased");
+    for (user, connection) in [(&ann, 1), (&ann, 2), (&bob, 3)] {
+        p.register(user, "d", &at("u", connection)).await.expect("registered");
+    }
+    assert_eq!(sorted(named().await), [ann.clone(), bob.clone()], "they came");
+    assert!(p.untold(600_000, 1_000).await.expect("known").iter().all(|user| !own(user)), "not so long ago");
+    assert_eq!(p.untold(0, 1).await.expect("known").len(), 1);
+    let version = show(&ann, true).await.expect("a change");
+    assert!(named().await.contains(&ann), "whoever shows it may not get to tell it");
+    assert_eq!((show(&ann, true).await, show(&bob, true).await.is_some(), show(&bob, true).await), (None, true, None));
+    assert!(named().await.is_empty(), "told");
+    // Neither a second connection nor its end is news.
+    p.register(&ann, "d", &at("u", 4)).await.expect("registered");
+    p.unregister(&ann, &at("u", 1)).await.expect("unregistered");
+    assert!(named().await.is_empty());
+    p.unregister(&ann, &at("u", 2)).await.expect("unregistered");
+    p.unregister(&ann, &at("u", 4)).await.expect("unregistered");
+    assert_eq!(named().await, [ann.clone()], "the last one went");
+    p.register(&cyd, "d", &at("u", 5)).await.expect("registered");
+    show(&cyd, true).await.expect("a change");
+    assert_eq!(show(&cyd, true).await, None);
+    assert_eq!(sorted(p.drop_gateway("u").await.expect("dropped")), [cyd.clone(), bob.clone()]);
+    assert_eq!(sorted(named().await), [ann.clone(), cyd.clone(), bob.clone()], "and those of a gateway that is gone");
+    for user in [&ann, &bob, &cyd] {
+        assert!(p.show_again(user, false).await.expect("noted") > version);
+        assert!(named().await.contains(user));
+        assert_eq!(show(user, false).await, None);
+    }
+    assert!(named().await.is_empty());
+}
+
+fn sorted(mut users: Vec<UserKey>) -> Vec<UserKey> {
+    users.sort();
+    users
 }

@@ -82,11 +82,18 @@ pub trait Presence: Send + Sync + 'static {
     /// The connections that watch the user.
     async fn watchers(&self, user: &UserKey) -> Result<Vec<ConnectionRef>>;
 
-    /// Notes what watchers are told of the user; `Some` if it is not what they were told last. In the
-    /// beginning everybody is offline. With a version of the change, greater than that of every change of the
+    /// Notes what watchers are told of the user; `Some` if it is not what they were told last, `None` if it is: then
+    /// the user is not [`Presence::untold`] any more. In the beginning everybody is offline. With a version of the change, greater than that of every change of the
     /// user before: what several instances tell of one user may arrive in any order. Also where the engine
     /// lost what it had, as far as its clock goes on.
     async fn show(&self, user: &UserKey, online: bool) -> Result<Option<u64>>;
+
+    /// As [`Presence::show`], where watchers are told also what they may have been told before.
+    async fn show_again(&self, user: &UserKey, online: bool) -> Result<u64>;
+
+    /// Users who came, went or were shown longer than so long ago, and have not been shown as they are since:
+    /// whoever had to tell the watchers ended, or was not answered. At most `limit`.
+    async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<UserKey>>;
 
     /// A version for each: every change of the user up to now has it or a smaller one, every later change a
     /// greater one. 0: there was none.

@@ -4,11 +4,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use posthorn_core::{Held, UserKey};
+use tokio::time::Instant;
 
 use crate::{ConnectionRef, Lease, LeaseState, Presence, Result};
 
@@ -29,6 +31,7 @@ struct State {
     /// Whom watchers were told to be online, and how often that changed for anybody.
     shown: HashSet<UserKey>,
     version: u64,
+    untold: BTreeMap<UserKey, Instant>,
 }
 
 #[derive(Default)]
@@ -96,12 +99,20 @@ impl State {
         let last = connections.is_empty();
         if last {
             self.users.remove(user);
+            self.untold.insert(user.clone(), Instant::now());
         }
         if let Some(gateway) = self.gateways.get_mut(&at.gateway) {
             gateway.connections.remove(&at.connection);
         }
         self.unwatch(at);
         last
+    }
+
+    /// The version of what watchers are being told.
+    fn tell(&mut self, user: &UserKey) -> u64 {
+        self.version += 1;
+        self.untold.insert(user.clone(), Instant::now());
+        self.version
     }
 
     /// Those of the gateway that `goes` names; the users that went offline by it, in order.
@@ -130,6 +141,9 @@ impl Presence for MemoryPresence {
         let first = connections.is_empty();
         if !connections.contains(at) {
             connections.push(at.clone());
+        }
+        if first {
+            state.untold.insert(user.clone(), Instant::now());
         }
         state.gateways.entry(at.gateway.clone()).or_default().connections.insert(at.connection, user.clone());
         Ok(first)
@@ -209,8 +223,27 @@ impl Presence for MemoryPresence {
     async fn show(&self, user: &UserKey, online: bool) -> Result<Option<u64>> {
         let mut state = self.0.lock();
         let changed = if online { state.shown.insert(user.clone()) } else { state.shown.remove(user) };
-        state.version += u64::from(changed);
-        Ok(changed.then_some(state.version))
+        if !changed {
+            state.untold.remove(user);
+            return Ok(None);
+        }
+        Ok(Some(state.tell(user)))
+    }
+
+    async fn show_again(&self, user: &UserKey, online: bool) -> Result<u64> {
+        let mut state = self.0.lock();
+        if online {
+            state.shown.insert(user.clone());
+        } else {
+            state.shown.remove(user);
+        }
+        Ok(state.tell(user))
+    }
+
+    async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<UserKey>> {
+        let state = self.0.lock();
+        let long = |(_, since): &(&UserKey, &Instant)| since.elapsed() >= Duration::from_millis(for_ms);
+        Ok(state.untold.iter().filter(long).map(|(user, _)| user.clone()).take(limit).collect())
     }
 
     async fn versions(&self, users: &[UserKey]) -> Result<Vec<u64>> {

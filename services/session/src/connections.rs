@@ -20,6 +20,10 @@ use crate::{
 
 /// Times that one change is followed by a look at whether it still holds.
 const MAX_LOOKS: usize = 8;
+/// Beyond the grace, for whoever shows a change to be done with it, ms.
+const UNTOLD_MS: u64 = 5_000;
+/// Told in one sweep.
+const MAX_UNTOLD: usize = 1_000;
 
 #[derive(Serialize, Deserialize)]
 struct LastSeen {
@@ -63,10 +67,11 @@ impl SessionService {
     }
 
     pub(crate) fn arrived(self: &Arc<Self>, user: UserKey, first: bool) {
-        let was_leaving = self.leaving.lock().remove(&user).is_some();
-        if first && !was_leaving {
+        self.leaving.lock().remove(&user);
+        // Also who comes back within the grace, and is shown already: that watchers know is noted.
+        if first {
             let service = Arc::clone(self);
-            self.tasks.background("presence", async move { service.show(&user, 0).await });
+            self.tasks.background("presence", async move { service.show(&user, 0, false).await });
         }
     }
 
@@ -89,26 +94,27 @@ impl SessionService {
                 gone
             };
             if still_gone {
-                service.show(&user, seen_ms).await;
+                service.show(&user, seen_ms, false).await;
             }
         });
     }
 
     /// Tells watchers what is the case now, if it is not what they were told last. One at a time for a
-    /// user, and each after the change that led to it: the last word is right.
-    async fn show(&self, user: &UserKey, seen_ms: u64) {
+    /// user, and each after the change that led to it: the last word is right. `again`: also if it is. Where that
+    /// cannot be done the user stays untold, and a sweep tells it.
+    async fn show(&self, user: &UserKey, seen_ms: u64, again: bool) {
         let _order = self.telling[usize::from(user.shard().0) % TELLERS].lock().await;
         // Another instance may have shown something else between our looking and our showing: the last to show
         // something looks once more.
-        for _ in 0..MAX_LOOKS {
-            if !self.show_once(user, seen_ms).await {
+        for look in 0..MAX_LOOKS {
+            if !self.show_once(user, seen_ms, again && look == 0).await {
                 return;
             }
         }
     }
 
-    /// True if it is not what watchers were told last.
-    async fn show_once(&self, user: &UserKey, seen_ms: u64) -> bool {
+    /// True if watchers were told something.
+    async fn show_once(&self, user: &UserKey, seen_ms: u64, again: bool) -> bool {
         let online = match self.presence.online(std::slice::from_ref(user)).await {
             Ok(online) => online.first() == Some(&true) || self.leaving.lock().contains_key(user),
             Err(error) => {
@@ -116,7 +122,12 @@ impl SessionService {
                 return false;
             }
         };
-        let version = match self.presence.show(user, online).await {
+        let shown = if again {
+            self.presence.show_again(user, online).await.map(Some)
+        } else {
+            self.presence.show(user, online).await
+        };
+        let version = match shown {
             Ok(Some(version)) => version,
             Ok(None) => return false,
             Err(error) => {
@@ -126,8 +137,7 @@ impl SessionService {
         };
         if online {
             self.metrics.transition("online");
-            self.tell_watchers(user, Status::Online, 0, version).await;
-            return true;
+            return self.tell_watchers(user, Status::Online, 0, version).await;
         }
         self.metrics.transition("offline");
         let seen_ms = if seen_ms == 0 { self.clock.now_ms() } else { seen_ms };
@@ -135,16 +145,26 @@ impl SessionService {
         if let Err(failure) = self.records.put(Table::LastSeen, tenant, name, &LastSeen { at_ms: seen_ms }).await {
             tracing::warn!(%failure, "last-seen was not written");
         }
-        self.tell_watchers(user, Status::Offline, seen_ms, version).await;
-        true
+        self.tell_watchers(user, Status::Offline, seen_ms, version).await
     }
 
-    async fn tell_watchers(&self, user: &UserKey, status: Status, last_seen_ms: u64, version: u64) {
+    /// Those of whom it is not known whether watchers were told, for longer than anybody needs who is about to.
+    pub(crate) async fn tell_untold(&self) -> Result<(), Failure> {
+        let for_ms = self.config.presence_grace_ms + UNTOLD_MS;
+        for user in self.presence.untold(for_ms, MAX_UNTOLD).await.map_err(presence)? {
+            self.metrics.untold.inc();
+            self.show(&user, 0, true).await;
+        }
+        Ok(())
+    }
+
+    /// False if it is not known whom to tell. What the bus loses shows as a hole.
+    async fn tell_watchers(&self, user: &UserKey, status: Status, last_seen_ms: u64, version: u64) -> bool {
         let watchers = match self.presence.watchers(user).await {
             Ok(watchers) => watchers,
             Err(error) => {
                 tracing::warn!(%error, "watchers of a user are unknown");
-                return;
+                return false;
             }
         };
         let now = PresenceNow { user: (&user.user).into(), status: status.into(), last_seen_ms };
@@ -153,6 +173,7 @@ impl SessionService {
             let what = What::Presence(now.clone());
             self.publish_version(&subject, user.tenant.as_str(), gateway.connections, what, version).await;
         }
+        true
     }
 
     /// The connections of these users, by gateway; `None` where the engine does not answer.
@@ -196,7 +217,12 @@ impl SessionService {
         }
         // Before the states: they are as new, or newer.
         let versions = self.presence.versions(&users).await.map_err(presence)?;
-        Ok((self.presence_of(&request.tenant, &request.users).await?, versions))
+        let now = self.presence_of(&request.tenant, &request.users).await?;
+        if now.iter().any(|now| now.status() == Status::Unknown) {
+            // Nobody would be told later what it was.
+            return Err(Failure::new(Code::Unavailable, "the presence engine does not answer"));
+        }
+        Ok((now, versions))
     }
 
     /// Now. Where the engine does not answer, `unknown` and not `offline`.

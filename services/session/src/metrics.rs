@@ -23,6 +23,7 @@ pub struct SessionMetrics {
     pub unknown_lookups: Counter,
     pub unregistered: Counter,
     pub gateways_dropped: Counter,
+    pub untold: Counter,
     leases: Family<Outcome, Counter>,
 }
 
@@ -61,6 +62,11 @@ impl SessionMetrics {
             gateways_dropped: m.register(
                 "session_gateways_dropped",
                 "Gateways whose lease ended and whose connections were dropped",
+                Counter::default(),
+            ),
+            untold: m.register(
+                "session_untold_presence",
+                "Users whose coming or going a sweep told: whoever had to ended, or the engine did not answer",
                 Counter::default(),
             ),
             leases: m.register(

@@ -70,11 +70,33 @@ fn what_overflows_while_waiting_is_read_from_the_log() {
 }
 
 #[test]
-fn a_rejoin_skips_what_was_hidden_without_a_read() {
+fn between_two_seats_there_may_be_one_that_nobody_told_of() {
     let mut t = timelines();
-    t.live("c", vec![member(4, Kind::Joined, "ada"), message(5), member(6, Kind::Removed, "ada")]);
-    assert_eq!(told(t.live("c", vec![member(9, Kind::Joined, "ada")])), "Hidden:7-8 9");
+    let before = [(4, 6)];
+    t.listed(&listed(6, &before), true);
+    assert_eq!(told(t.live("c", vec![member(14, Kind::Joined, "ada"), message(15)])), "");
+    assert_eq!(t.take_hole(), Some(("c".into(), 6)));
+    assert_eq!(told(t.page(page(&[8, 9, 14], 0, 15, &[(4, 6), (8, 9), (14, 0)]))), "Hidden:7-7 8 9 Hidden:10-13 14 15");
     assert!(!t.has_holes() && !t.unknown);
+}
+
+#[test]
+fn a_conversation_that_is_new_begins_with_the_first_seat() {
+    let mut t = timelines();
+    // Only the second seat came up live.
+    assert_eq!(told(t.live("c", vec![member(14, Kind::Joined, "ada"), message(15)])), "");
+    assert!(t.unknown);
+    assert_eq!(told(t.listed(&listed(15, &[(8, 9), (14, 0)]), false)), "");
+    assert_eq!(t.take_hole(), Some(("c".into(), 7)));
+    assert_eq!(told(t.page(page(&[8, 9, 14], 0, 15, &[(8, 9), (14, 0)]))), "8 9 Hidden:10-13 14 15");
+}
+
+#[test]
+fn where_all_is_visible_what_is_told_begins_with_the_join() {
+    let mut t = timelines();
+    t.live("c", vec![member(14, Kind::Joined, "ada"), message(15)]);
+    assert_eq!(told(t.listed(&listed(15, &[(1, 0)]), false)), "TooFar:1-13 14 15");
+    assert!(!t.has_holes());
 }
 
 #[test]

@@ -254,6 +254,14 @@ impl Presence for Late {
         self.engine.show(user, online).await
     }
 
+    async fn show_again(&self, user: &UserKey, online: bool) -> Answer<u64> {
+        self.engine.show_again(user, online).await
+    }
+
+    async fn untold(&self, for_ms: u64, limit: usize) -> Answer<Vec<UserKey>> {
+        self.engine.untold(for_ms, limit).await
+    }
+
     async fn versions(&self, users: &[UserKey]) -> Answer<Vec<u64>> {
         self.engine.versions(users).await
     }
@@ -293,4 +301,30 @@ async fn changes_by_two_instances_have_growing_versions_and_end_with_the_truth()
     other.connect(request).await.expect("connected");
     let [(Status::Online, third), (Status::Offline, fourth)] = changes(2).await[..] else { panic!("not the truth") };
     assert!(second < third && third < fourth);
+}
+
+/// Goal: an instance that ends between a change and its telling leaves no watcher with what is not so.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_tells_a_sweep_does() {
+    let place = Place::new().await;
+    let mut gateway = place.listen("gateway.g").await;
+    place.connect("eve", "g", 1).await;
+    watch(&place, 1, &["ann"]).await;
+    let ann = crate::service::key_of("t", "ann").expect("a user");
+    let at = ConnectionRef { gateway: "g".into(), connection: 2 };
+    let soon = Duration::from_millis(GRACE_MS)..Duration::from_millis(2 * GRACE_MS);
+    // As by one that was killed then.
+    let begun = Instant::now();
+    place.presence.register(&ann, "d", &at).await.expect("registered");
+    assert_eq!(told(&mut gateway).await, (1, vec![1], now("ann", Status::Online, 0)));
+    assert!(soon.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    let begun = Instant::now();
+    place.presence.unregister(&ann, &at).await.expect("unregistered");
+    let (number, _, about) = told(&mut gateway).await;
+    assert_eq!((number, about.status()), (2, Status::Offline));
+    assert!(soon.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    // Once.
+    sleep(Duration::from_millis(6 * GRACE_MS)).await;
+    place.connect("ann", "g", 3).await;
+    assert_eq!(told(&mut gateway).await, (3, vec![1], now("ann", Status::Online, 0)));
 }

@@ -50,7 +50,7 @@ pub async fn start(args: StartArgs) -> Result<ExitCode> {
     if args.names.is_empty() {
         places = (0..cluster.state.members.len()).collect();
     }
-    places.retain(|&at| !cluster.state.members[at].running());
+    let places = cluster.dead(&places).await;
     limits::raise();
     // Engines before services, and each service before those that call it.
     for part in Part::ALL {

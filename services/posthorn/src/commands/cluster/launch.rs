@@ -110,6 +110,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// Who of these does not run. One that was killed just now is still there for a moment: whoever does not answer is
+    /// given the time to be gone.
+    pub async fn dead(&self, places: &[usize]) -> Vec<usize> {
+        let dead = places.iter().map(async |&at| {
+            let member = &self.state.members[at];
+            let Some(process) = member.process else { return Some(at) };
+            let gone = !process.running() || (!ready(member).await && process.ended(GONE).await);
+            gone.then_some(at)
+        });
+        futures_util::future::join_all(dead).await.into_iter().flatten().collect()
+    }
+
     /// SIGTERM for all of these at once; whoever has not ended in time is killed where `force`.
     ///
     /// # Errors
