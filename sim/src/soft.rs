@@ -157,6 +157,10 @@ impl Presence for FarPresence {
         self.way.presence(self.inner().show(user, online)).await
     }
 
+    async fn shown(&self, users: &[UserKey]) -> Shown<Vec<bool>> {
+        self.way.presence(self.inner().shown(users)).await
+    }
+
     async fn show_again(&self, user: &UserKey, online: bool) -> Shown<u64> {
         self.way.presence(self.inner().show_again(user, online)).await
     }

@@ -40,7 +40,7 @@ Tasks of this repository: `cargo xtask TASK`
   figures                docs/reliability.md gets the figures of the last sim, chaos and crash of this folder
   help                   this text
 
-Steps that may be skipped: browser, cluster, peers, sim, replay.
+Steps that may be skipped: browser, chaos, cluster, peers, sim, replay.
 ";
 
 fn main() -> ExitCode {
@@ -91,8 +91,8 @@ fn skips<'a>(words: &[&'a str]) -> Result<Vec<&'a str>> {
     words
         .chunks(2)
         .map(|pair| match *pair {
-            ["--skip", step @ ("browser" | "cluster" | "peers" | "sim" | "replay")] => Ok(step),
-            _ => bail!("expected --skip browser|cluster|peers|sim|replay, not `{}`", pair.join(" ")),
+            ["--skip", step @ ("browser" | "chaos" | "cluster" | "peers" | "sim" | "replay")] => Ok(step),
+            _ => bail!("expected --skip browser|chaos|cluster|peers|sim|replay, not `{}`", pair.join(" ")),
         })
         .collect()
 }

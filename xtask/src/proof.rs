@@ -61,16 +61,23 @@ pub fn chaos(root: &Path, minutes: &str, seed: &str) -> Result<bool> {
     if !test::build(root, &mut report)? {
         return Ok(false);
     }
-    let mut chaos = cargo(root, "test");
-    chaos.args(["--workspace", "--test", "faults", "--quiet", "--", "--nocapture", "--test-threads=1", "in_chaos_on"]);
+    let mut chaos = chaos_of(root, minutes, seed);
     let path = kept(root, "chaos");
     // An older one must not stand in for this one.
     let _ = fs::remove_file(&path);
-    let status = chaos.envs(CHAOS.into_iter().zip([minutes, seed])).env(REPORT, &path).status()?;
+    let status = chaos.env(REPORT, &path).status()?;
     // The last line, after what the tests say of themselves.
     let line = fs::read_to_string(&path).with_context(|| format!("it left no report: {}", path.display()))?;
     println!("{}", line.trim_end());
     Ok(status.success())
+}
+
+/// The test that does it, of programs that were built.
+pub fn chaos_of(root: &Path, minutes: &str, seed: &str) -> Command {
+    let mut chaos = cargo(root, "test");
+    chaos.args(["--workspace", "--test", "faults", "--quiet", "--", "--nocapture", "--test-threads=1", "in_chaos_on"]);
+    chaos.envs(CHAOS.into_iter().zip([minutes, seed]));
+    chaos
 }
 
 /// Runs a program whose last line is its report, and keeps that.

@@ -8,6 +8,7 @@ use crate::{
     generated::{built, target_dir},
     peers,
     process::Step,
+    proof,
     report::{Entry, Kind, Report, counts},
     setup, smoke,
 };
@@ -18,6 +19,11 @@ const TEST_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Tests that start a cluster have this in their names: they want the machine for themselves.
 const APART: &str = "on_a_cluster";
 const CLUSTER_LIMIT: Duration = Duration::from_secs(90 * 60);
+/// Of every change: the same faults, in the same order. `make chaos` draws others.
+const CHAOS_MINUTES: &str = "5";
+const CHAOS_SEED: &str = "7";
+/// Beyond those: a cluster that starts, people who say the rest, and what is looked at afterwards.
+const CHAOS_LIMIT: Duration = Duration::from_secs(25 * 60);
 const BROWSER_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Runs every step but those skipped, in an order in which each uses what the one before built.
@@ -34,6 +40,10 @@ pub fn run(root: &Path, skipped: &[&str]) -> Result<bool> {
         tests(root, &mut report, "unit and scenario tests", TEST_LIMIT, cargo(root, "test").args(flags))?;
         if !skipped.contains(&"cluster") {
             cluster(root, &mut report, &[])?;
+        }
+        if !skipped.contains(&"chaos") {
+            let mut command = proof::chaos_of(root, CHAOS_MINUTES, CHAOS_SEED);
+            tests(root, &mut report, "chaos", CHAOS_LIMIT, &mut command)?;
         }
         let flags = ["--workspace", "--doc", "--no-fail-fast"];
         tests(root, &mut report, "doc tests", TEST_LIMIT, cargo(root, "test").args(flags))?;

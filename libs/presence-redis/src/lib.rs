@@ -34,9 +34,9 @@
 //! In commands: registering, unregistering 1 each (a script); a lookup 1 a user and 1 a cell of them; a renewal
 //! 2 a cell and 5, so 133, every third of `lease_ms`; watching n users 66 + 2 n, and one a cell for their versions; a look for
 //! those whose watchers were not told 65, as often as session sweeps.
-//! In memory: about 300 bytes a connection of a
-//! user with one (Redis 7.0; `a_connection_costs_what_the_documentation_says` measures it). Nothing stays for
-//! ever: every key lives `keep_ms` at most beyond the last lease of a gateway that needs it.
+//! In memory: about 400 bytes a connection of a
+//! user with one, of whom watchers were told (Redis 7.0; `a_connection_costs_what_the_documentation_says` measures
+//! it). Nothing stays for ever: every key lives `keep_ms` at most beyond the last lease of a gateway that needs it.
 
 pub mod config;
 mod connect;

@@ -168,6 +168,12 @@ impl Presence for RedisPresence {
         Ok(Some(self.note_shown(user, online, false).await?).filter(|version| *version > 0))
     }
 
+    async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>> {
+        let ask = |user: &UserKey| (Place::of(user), cmd("EXISTS").arg(self.keys.shown(user)).to_owned());
+        let found = self.link.batch("shown", users.iter().map(ask).collect()).await?;
+        Ok(found.iter().map(|there| number(there) == 1).collect())
+    }
+
     async fn show_again(&self, user: &UserKey, online: bool) -> Result<u64> {
         self.note_shown(user, online, true).await
     }

@@ -234,7 +234,12 @@ async fn what_was_shown_changes_once(p: &(impl Presence + ?Sized)) {
     let mut changes = Vec::new();
     for online in [false, true, true, false, false, true, false] {
         changes.push(p.show(&ann, online).await.expect("noted").is_some());
+        let shown = p.shown(&[user("two", "ann"), ann.clone()]).await.expect("known");
+        assert_eq!(shown, [false, online], "what was shown last");
     }
+    assert!(p.show_again(&ann, true).await.expect("noted") > 0);
+    assert_eq!(p.shown(std::slice::from_ref(&ann)).await.expect("known"), [true]);
+    assert!(p.show(&ann, false).await.expect("noted").is_some());
     assert_eq!(changes, [false, true, false, true, false, true, true]);
 }
 

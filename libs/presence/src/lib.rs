@@ -88,6 +88,10 @@ pub trait Presence: Send + Sync + 'static {
     /// lost what it had, as far as its clock goes on.
     async fn show(&self, user: &UserKey, online: bool) -> Result<Option<u64>>;
 
+    /// Whether watchers of each were told last that they are online: what a new one is to begin with, so that what
+    /// it is told next is a change.
+    async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>>;
+
     /// As [`Presence::show`], where watchers are told also what they may have been told before.
     async fn show_again(&self, user: &UserKey, online: bool) -> Result<u64>;
 

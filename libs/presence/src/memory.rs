@@ -230,6 +230,11 @@ impl Presence for MemoryPresence {
         Ok(Some(state.tell(user)))
     }
 
+    async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>> {
+        let state = self.0.lock();
+        Ok(users.iter().map(|user| state.shown.contains(user)).collect())
+    }
+
     async fn show_again(&self, user: &UserKey, online: bool) -> Result<u64> {
         let mut state = self.0.lock();
         if online {

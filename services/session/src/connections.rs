@@ -200,8 +200,8 @@ impl SessionService {
         Ok(found)
     }
 
-    /// Replaces what a connection watches; changes come to it from here on. The states, each with a version that
-    /// it is not older than.
+    /// Replaces what a connection watches; changes come to it from here on. The states that watchers were told last,
+    /// each with a version that it is not older than.
     pub async fn watch(&self, request: WatchRequest) -> Result<(Vec<PresenceNow>, Vec<u64>), Failure> {
         if request.users.len() > self.config.max_watched_users {
             return Err(Failure::plain(Code::TooManyWatched).limit("session.max_watched_users"));
@@ -217,10 +217,11 @@ impl SessionService {
         }
         // Before the states: they are as new, or newer.
         let versions = self.presence.versions(&users).await.map_err(presence)?;
-        let now = self.presence_of(&request.tenant, &request.users).await?;
-        if now.iter().any(|now| now.status() == Status::Unknown) {
-            // Nobody would be told later what it was.
-            return Err(Failure::new(Code::Unavailable, "the presence engine does not answer"));
+        let shown = self.presence.shown(&users).await.map_err(presence)?;
+        let mut now = Vec::with_capacity(users.len());
+        for (user, online) in request.users.iter().zip(shown) {
+            let status = if online { Status::Online } else { Status::Offline };
+            now.push(self.now(&request.tenant, user, status).await?);
         }
         Ok((now, versions))
     }
@@ -240,14 +241,18 @@ impl SessionService {
                 Ok(_) => Status::Offline,
                 Err(_) => Status::Unknown,
             };
-            let seen: Option<LastSeen> = match status {
-                Status::Online => None,
-                _ => self.records.get(Table::LastSeen, tenant, user).await?,
-            };
-            let last_seen_ms = seen.map_or(0, |seen| seen.at_ms);
-            now.push(PresenceNow { user: user.clone(), status: status.into(), last_seen_ms });
+            now.push(self.now(tenant, user, status).await?);
         }
         Ok(now)
+    }
+
+    async fn now(&self, tenant: &str, user: &str, status: Status) -> Result<PresenceNow, Failure> {
+        let seen: Option<LastSeen> = match status {
+            Status::Online => None,
+            _ => self.records.get(Table::LastSeen, tenant, user).await?,
+        };
+        let last_seen_ms = seen.map_or(0, |seen| seen.at_ms);
+        Ok(PresenceNow { user: user.to_owned(), status: status.into(), last_seen_ms })
     }
 }
 

@@ -198,6 +198,8 @@ async fn a_flush_is_noticed_by_the_lease_and_a_dead_gateway_ends_by_it() {
     until("not found", async || presence.lookup(&[ann()]).await.ok(), |found| found.as_deref() == Some(&[])).await;
     assert_eq!(presence.lapsed().await.expect("asked"), ["g"]);
     assert_eq!(presence.drop_gateway("g").await.expect("dropped"), [ann()]);
+    assert_eq!(presence.untold(0, 10).await.expect("known"), [ann()]);
+    assert_eq!(presence.show(&ann(), false).await.expect("noted"), None);
     let left = server.ask(&["KEYS", "*"]).expect("answers");
     assert!(left.lines().all(|key| key.ends_with(":since")), "nothing is left of it: {left}");
 }
@@ -331,10 +333,13 @@ async fn a_connection_costs_what_the_documentation_says() {
         let user = UserId::new(&format!("user-{connection:06}")).expect("valid");
         let user = UserKey { tenant: TenantId::new("acme").expect("valid"), user };
         place.presence.register(&user, "phone", &at(gateway, connection)).await.expect("registered");
+        // Told to those who watch.
+        assert!(place.presence.show(&user, true).await.expect("noted").is_some());
+        assert!(place.presence.show(&user, true).await.expect("noted").is_none());
     }
     let each = (used() - before) / CONNECTIONS;
     println!("{each} bytes a connection");
-    assert!((200..400).contains(&each), "{each} bytes a connection");
+    assert!((300..500).contains(&each), "{each} bytes a connection");
     let offline = place.presence.drop_gateway(gateway).await.expect("dropped");
     assert_eq!(offline.len() as u64, CONNECTIONS);
 }

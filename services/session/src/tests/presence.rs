@@ -254,6 +254,10 @@ impl Presence for Late {
         self.engine.show(user, online).await
     }
 
+    async fn shown(&self, users: &[UserKey]) -> Answer<Vec<bool>> {
+        self.engine.shown(users).await
+    }
+
     async fn show_again(&self, user: &UserKey, online: bool) -> Answer<u64> {
         self.engine.show_again(user, online).await
     }
