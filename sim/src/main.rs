@@ -6,6 +6,7 @@
 //! in which a crash ends them follows these numbers.
 
 mod alone;
+mod crowd;
 mod engines;
 mod faults;
 mod fleet;

@@ -1,12 +1,6 @@
 //! A person with one device: sends, or adds and removes guests, or is one; receives, comes back after every crash.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::bail;
 use posthorn_client::{
@@ -19,127 +13,12 @@ use posthorn_history::{Item, Kind, Op, Scope, body_digest};
 use posthorn_tasks::Tasks;
 
 use crate::{
-    guests::{Host, Seat, Seats},
+    crowd::{Crowd, POLL},
+    guests::{Host, Seat},
     history::History,
     net::SimConnector,
     world::{PORT, World},
 };
-
-/// Shared by the people of one simulation.
-#[derive(Clone, Default)]
-pub struct Crowd(Rc<RefCell<Gathered>>);
-
-#[derive(Default)]
-struct Gathered {
-    still_sending: usize,
-    /// Nothing is broken any more.
-    calm: bool,
-    settled: bool,
-    /// Highest seq that each person received, by conversation.
-    received: BTreeMap<(String, String), u64>,
-    /// Conversations that each person was told the beginning of.
-    followed: BTreeSet<(String, String)>,
-    /// Whose first sync is complete.
-    synced: BTreeSet<String>,
-    /// When guests could see what, and of how many conversations that is known.
-    seats: (Seats, usize),
-    /// Of those whose presence is watched: who is there, and who seems to be.
-    there: BTreeMap<String, bool>,
-    seem: BTreeMap<String, bool>,
-    /// Presence has been looked at.
-    looked: bool,
-}
-
-impl Crowd {
-    pub fn expect(&self, part: &Part) {
-        self.0.borrow_mut().still_sending += usize::from(part.acts());
-    }
-
-    pub fn all_sent(&self) -> bool {
-        self.0.borrow().still_sending == 0
-    }
-
-    pub fn calm_down(&self) {
-        self.0.borrow_mut().calm = true;
-    }
-
-    fn at_rest(&self) -> bool {
-        self.all_sent() && self.0.borrow().calm
-    }
-
-    /// True for one of them.
-    fn settles(&self) -> bool {
-        !std::mem::replace(&mut self.0.borrow_mut().settled, true)
-    }
-
-    fn is_there(&self, name: &str, online: bool) {
-        self.0.borrow_mut().there.insert(name.to_owned(), online);
-    }
-
-    fn seems(&self, name: &str, online: Option<bool>) {
-        let seem = &mut self.0.borrow_mut().seem;
-        match online {
-            Some(online) => drop(seem.insert(name.to_owned(), online)),
-            None => drop(seem.remove(name)),
-        }
-    }
-
-    /// Until whoever watches sees of each of these whether it is there.
-    async fn look(&self, watched: &[String]) {
-        loop {
-            {
-                let mut gathered = self.0.borrow_mut();
-                let Gathered { there, seem, .. } = &*gathered;
-                if watched.iter().all(|name| there.contains_key(name) && there.get(name) == seem.get(name)) {
-                    gathered.looked = true;
-                    return;
-                }
-            }
-            sleep(POLL).await;
-        }
-    }
-
-    fn seat(&self, seats: Seats) {
-        let known = &mut self.0.borrow_mut().seats;
-        known.0.extend(seats);
-        known.1 += 1;
-    }
-
-    /// Those of one guest, once the host has read the logs.
-    async fn seats(&self, conversations: usize, conversation: &str, guest: &str) -> Vec<Seat> {
-        while self.0.borrow().seats.1 < conversations {
-            sleep(POLL).await;
-        }
-        let key = (conversation.to_owned(), guest.to_owned());
-        self.0.borrow().seats.0.get(&key).cloned().unwrap_or_default()
-    }
-
-    /// True once, and only in the first sync: it tells where a client begins.
-    fn follows(&self, name: &str, conversation: &str, after: u64) -> bool {
-        let key = (name.to_owned(), conversation.to_owned());
-        let mut gathered = self.0.borrow_mut();
-        let known = gathered.synced.contains(name) || gathered.received.contains_key(&key);
-        let first = !known && gathered.followed.insert(key.clone());
-        if first {
-            // Nothing before it comes.
-            gathered.received.insert(key, after);
-        }
-        first
-    }
-
-    /// Of these conversations, those which the first sync has not told: of what comes later, all is owed.
-    fn synced(&self, name: &str, conversations: &[String]) -> Vec<String> {
-        let mut gathered = self.0.borrow_mut();
-        if !gathered.synced.insert(name.to_owned()) {
-            return Vec::new();
-        }
-        let key = |conversation: &String| (name.to_owned(), conversation.clone());
-        let told = |conversation: &&String| {
-            gathered.followed.contains(&key(conversation)) || gathered.received.contains_key(&key(conversation))
-        };
-        conversations.iter().filter(|conversation| !told(conversation)).cloned().collect()
-    }
-}
 
 pub struct Person {
     pub name: String,
@@ -181,7 +60,6 @@ impl Part {
 
 /// Entries in one page of the final read.
 const PAGE: u64 = 200;
-const POLL: Duration = Duration::from_millis(20);
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// What a person calls an entry: the text, which is unique; nothing where the server made it.
@@ -249,7 +127,7 @@ impl Person {
             Part::Visits => {}
         }
         if self.part.acts() {
-            crowd.0.borrow_mut().still_sending -= 1;
+            crowd.one_has_ended();
         }
         while !crowd.at_rest() {
             sleep(POLL).await;
@@ -275,9 +153,7 @@ impl Person {
         if self.part.until() == Until::Seen {
             history.add(&self.name, Kind::Ok, Op::Truth { user: self.name.clone(), online: true });
             crowd.is_there(&self.name, true);
-            while !crowd.0.borrow().looked {
-                sleep(POLL).await;
-            }
+            crowd.looked().await;
         }
         if let Part::Hosts(host) = &self.part {
             crowd.look(&host.watched).await;
@@ -331,10 +207,7 @@ impl Person {
             self.mark(client, history, conversation, end).await?;
         }
         // Whatever was missed comes by itself; the simulation's time limit is the bound.
-        let key = (self.name.clone(), conversation.to_owned());
-        while crowd.0.borrow().received.get(&key).copied().unwrap_or(0) < end {
-            sleep(POLL).await;
-        }
+        crowd.received(&self.name, conversation, end).await;
         Ok(entries)
     }
 
@@ -429,7 +302,7 @@ fn hear(name: &str, conversations: &[String], history: &History, crowd: &Crowd, 
         Event::Entries { conversation, entries } => {
             let conversation = conversation.to_string();
             if let Some(last) = entries.last() {
-                crowd.0.borrow_mut().received.insert((name.to_owned(), conversation.clone()), last.seq);
+                crowd.receives(name, &conversation, last.seq);
             }
             let entries = entries.iter().map(item_of).collect();
             history.add(name, Kind::Ok, Op::Receive { conversation, connection: 0, entries });

@@ -10,12 +10,13 @@ use posthorn_node::Role;
 
 use crate::{
     alone::{self, Alone},
+    crowd::Crowd,
     engines::Storm,
     faults::{self, Step, Timed},
     fleet::{Fleet, GATES, HOSTS},
     guests::Host,
     history::History,
-    person::{Crowd, Part, Person, Until},
+    person::{Part, Person, Until},
     world::{Cast, START_MS, World},
 };
 
@@ -178,7 +179,9 @@ impl Stage<'_> {
         });
         let visits = guests.iter().map(|name| (name, Part::Visits));
         for (number, (name, part)) in (1..).zip(talks.chain(hosts).chain(visits)) {
-            self.crowd.expect(&part);
+            if part.acts() {
+                self.crowd.expect_one();
+            }
             let (name, conversations) = (name.clone(), plan.conversations.clone());
             let person = Person { name: name.clone(), number, part, conversations };
             self.sim.client(name, person.live(self.world.clone(), self.crowd.clone(), self.history.clone()));

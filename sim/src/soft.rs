@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use posthorn_core::{Held, UserKey};
 use posthorn_feed::{Fed, Feed, FeedError};
-use posthorn_presence::{ConnectionRef, Lease, Presence, PresenceError, memory::MemoryPresence};
+use posthorn_presence::{ConnectionRef, Lease, Look, Presence, PresenceError, Untold, memory::MemoryPresence};
 
 use crate::engines::Way;
 
@@ -51,7 +51,8 @@ pub struct Times(Arc<Mutex<Noted>>);
 #[derive(Default)]
 struct Noted {
     leases_end: BTreeMap<String, Duration>,
-    untold_since: BTreeMap<UserKey, Duration>,
+    /// By the number of the note.
+    untold_since: BTreeMap<u64, Duration>,
 }
 
 impl Times {
@@ -72,16 +73,17 @@ impl Times {
     }
 
     /// Since the first time that they were asked for.
-    async fn untold(&self, presence: &MemoryPresence, for_ms: u64, limit: usize) -> Shown<Vec<UserKey>> {
+    async fn untold(&self, presence: &MemoryPresence, for_ms: u64, limit: usize) -> Shown<Vec<Untold>> {
         let all = presence.untold(0, usize::MAX).await?;
         let now = turmoil::sim_elapsed().unwrap_or_default();
         let since = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).untold_since;
-        since.retain(|user, _| all.contains(user));
-        for user in all {
-            since.entry(user).or_insert(now);
-        }
-        let long = |(_, since): &(&UserKey, &Duration)| now.saturating_sub(**since) >= Duration::from_millis(for_ms);
-        Ok(since.iter().filter(long).map(|(user, _)| user.clone()).take(limit).collect())
+        since.retain(|noted, _| all.iter().any(|untold| untold.noted == *noted));
+        let all = all.into_iter().map(|untold| {
+            let since = *since.entry(untold.noted).or_insert(now);
+            let ago_ms = u64::try_from(now.saturating_sub(since).as_millis()).unwrap_or(u64::MAX);
+            Untold { ago_ms, ..untold }
+        });
+        Ok(all.filter(|untold| untold.ago_ms >= for_ms).take(limit).collect())
     }
 }
 
@@ -153,19 +155,23 @@ impl Presence for FarPresence {
         self.way.presence(self.inner().watchers(user)).await
     }
 
-    async fn show(&self, user: &UserKey, online: bool) -> Shown<Option<u64>> {
-        self.way.presence(self.inner().show(user, online)).await
+    async fn look(&self, user: &UserKey) -> Shown<Look> {
+        self.way.presence(self.inner().look(user)).await
+    }
+
+    async fn show(&self, user: &UserKey, online: bool, noted: u64) -> Shown<Option<u64>> {
+        self.way.presence(self.inner().show(user, online, noted)).await
     }
 
     async fn shown(&self, users: &[UserKey]) -> Shown<Vec<bool>> {
         self.way.presence(self.inner().shown(users)).await
     }
 
-    async fn show_again(&self, user: &UserKey, online: bool) -> Shown<u64> {
-        self.way.presence(self.inner().show_again(user, online)).await
+    async fn show_again(&self, user: &UserKey, online: bool, noted: u64) -> Shown<Option<u64>> {
+        self.way.presence(self.inner().show_again(user, online, noted)).await
     }
 
-    async fn untold(&self, for_ms: u64, limit: usize) -> Shown<Vec<UserKey>> {
+    async fn untold(&self, for_ms: u64, limit: usize) -> Shown<Vec<Untold>> {
         self.way.presence(self.times.untold(&self.presence, for_ms, limit)).await
     }
 

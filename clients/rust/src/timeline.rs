@@ -32,6 +32,8 @@ struct Timeline {
     /// Known to exist up to here.
     end: u64,
     held: BTreeMap<u64, Entry>,
+    /// A sync began while something was held and nobody knew where to begin.
+    asked: bool,
     fruitless: u8,
 }
 
@@ -131,12 +133,38 @@ impl Timelines {
         timeline.drain(&mut out);
         match timeline.seen {
             None => self.unknown = true,
+            // A sync says how much of it there is to see.
+            Some(seen) if timeline.end > seen.saturating_add(self.max_fill) => self.unknown = true,
             Some(seen) if seen < timeline.end => {
                 self.holes.insert(name);
             }
             Some(_) => {}
         }
         out.events
+    }
+
+    pub fn asked(&mut self) {
+        for timeline in self.map.values_mut() {
+            timeline.asked = timeline.seen.is_none() && !timeline.held.is_empty();
+        }
+    }
+
+    /// The sync is complete. What waited for it, and it did not list, begins with the own join.
+    pub fn all_listed(&mut self) -> Events {
+        let mut events = Vec::new();
+        for (name, timeline) in self.map.iter_mut().filter(|(_, one)| one.asked && one.seen.is_none()) {
+            let joined = timeline.held.values().find(|entry| joins(entry, &self.me)).map(|entry| entry.seq);
+            if let Some(seq) = joined {
+                let mut out = Out::new(name);
+                timeline.seen = Some(seq - 1);
+                timeline.drain(&mut out);
+                events.append(&mut out.events);
+                if timeline.seen < Some(timeline.end) {
+                    self.holes.insert(name.clone());
+                }
+            }
+        }
+        events
     }
 
     /// A conversation as a sync listed it. `first`: of the client's first sync, without a cursor.
@@ -157,7 +185,7 @@ impl Timelines {
             timeline.drain(&mut out);
         }
         let seen = timeline.seen.unwrap_or(0);
-        if timeline.end > seen.saturating_add(self.max_fill) {
+        if visible_in(&conversation.visible, seen + 1, timeline.end) > self.max_fill {
             out.gap(seen + 1, conversation.end_seq, Gap::TooFar);
             timeline.seen = Some(conversation.end_seq.max(seen));
             timeline.drain(&mut out);
@@ -240,6 +268,15 @@ impl Timeline {
         self.seen = Some(next - 1);
         self.drain(out);
     }
+}
+
+/// How many of these positions; all, where it is not known.
+fn visible_in(visible: &[Range], from: u64, to: u64) -> u64 {
+    let of = |range: &Range| {
+        let end = if range.to == 0 { to } else { range.to.min(to) };
+        (end + 1).saturating_sub(range.from.max(from))
+    };
+    if visible.is_empty() { (to + 1).saturating_sub(from) } else { visible.iter().map(of).sum() }
 }
 
 fn any_visible(visible: &[Range], from: u64, to: u64) -> bool {

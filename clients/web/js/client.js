@@ -37,6 +37,7 @@ export class Client extends Emitter {
   #typing = new Map();
   #typed = new Map();
   #watched = [];
+  #watchAgain;
   #cursor = "";
   #syncing = null;
   #syncAgain = false;
@@ -245,11 +246,12 @@ export class Client extends Emitter {
 
   #watch() {
     if (!this.online || this.#watched.length === 0) return;
-    const asked = this.#watched;
-    this.connection.request("watch_presence", { users: asked }).then(
+    clearTimeout(this.#watchAgain);
+    this.connection.request("watch_presence", { users: this.#watched }).then(
       ({ value }) => (value.now ?? []).forEach((now) => this.#present(now)),
-      // Whoever is asked for meanwhile, or after a reconnect, is asked for then.
-      () => setTimeout(() => this.#watched === asked && this.#watch(), WATCH_RETRY_MS),
+      (error) => {
+        if (error.retryable) this.#watchAgain = setTimeout(() => this.#watch(), error.retryAfterMs || WATCH_RETRY_MS);
+      },
     );
   }
 
@@ -337,6 +339,7 @@ export class Client extends Emitter {
   }
 
   async #resync(conversations) {
+    if (conversations.length === 0) this.#watch();
     await this.sync();
     if (conversations.length > 0) await this.#catchUp(conversations.map((id) => this.conversations.get(id)).filter(Boolean));
   }

@@ -10,7 +10,7 @@
 //! | `P:TENANT:{cN}:u:USER` | hash: `GATEWAY:CONNECTION` -> device |
 //! | `P:TENANT:{cN}:s:USER` | there while watchers were told that the user is online |
 //! | `P:@:{cN}:v` | the version of the last change of what watchers of somebody in the cell were told: µs, or one more than the one before |
-//! | `P:@:{cN}:untold` | sorted set: tenant/user who came, went or were shown, and were not shown to be so since -> ms of the server's clock |
+//! | `P:@:{cN}:untold` | sorted set: tenant/user who came, went or were shown, and were not shown to be so since -> µs of the server's clock |
 //! | `P:TENANT:{cN}:w:USER` | set: `GATEWAY:CONNECTION` that watch the user |
 //! | `P:@:{cN}:g:GATEWAY` | hash: the gateway's connections whose users are in this cell -> weight/tenant/user; `#`: sum of the weights |
 //! | `P:@:{cN}:c:GATEWAY:CONNECTION` | set: tenant/user that the connection watches |
@@ -32,8 +32,8 @@
 //!
 //! # Costs
 //! In commands: registering, unregistering 1 each (a script); a lookup 1 a user and 1 a cell of them; a renewal
-//! 2 a cell and 5, so 133, every third of `lease_ms`; watching n users 66 + 2 n, and one a cell for their versions; a look for
-//! those whose watchers were not told 65, as often as session sweeps.
+//! 2 a cell and 5, so 133, every third of `lease_ms`; watching n users 66 + 2 n, and one a cell for their versions and one
+//! a user; a look for those whose watchers were not told 64 (scripts), every 5 s and session process.
 //! In memory: about 400 bytes a connection of a
 //! user with one, of whom watchers were told (Redis 7.0; `a_connection_costs_what_the_documentation_says` measures
 //! it). Nothing stays for ever: every key lives `keep_ms` at most beyond the last lease of a gateway that needs it.

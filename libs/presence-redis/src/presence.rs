@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use posthorn_clock::Clock;
 use posthorn_core::{Held, UserKey};
-use posthorn_presence::{ConnectionRef, Lease, Presence, PresenceError, Result};
+use posthorn_presence::{ConnectionRef, Lease, Look, Presence, PresenceError, Result, Untold};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 use redis::{Cmd, FromRedisValue, Value, cmd};
@@ -58,14 +58,13 @@ impl RedisPresence {
         self.leases.clear();
     }
 
-    /// 0: it is no news.
-    async fn note_shown(&self, user: &UserKey, online: bool, again: bool) -> Result<u64> {
+    async fn note_shown(&self, user: &UserKey, online: bool, again: bool, noted: u64) -> Result<Option<u64>> {
         let place = Place::of(user);
         let keys = [self.keys.shown(user), self.keys.version(place), self.keys.untold(place)];
         let flag = |flag: bool| u8::from(flag).to_string();
-        let arguments = [self.config.keep_ms.to_string(), flag(online), flag(again), name(user)];
+        let arguments = [self.config.keep_ms.to_string(), flag(online), flag(again), name(user), noted.to_string()];
         let version = number(&self.link.script("show", &SHOW, &keys, &arguments).await?);
-        Ok(u64::try_from(version).unwrap_or(0))
+        Ok(u64::try_from(version).ok().filter(|version| *version > 0))
     }
 
     /// For the connections of a user, those of gateways without a lease too.
@@ -82,7 +81,12 @@ impl Presence for RedisPresence {
 
     async fn register(&self, user: &UserKey, device: &str, at: &ConnectionRef) -> Result<bool> {
         let place = Place::of(user);
-        let keys = [self.keys.connections(user), self.keys.index(place, &at.gateway), self.keys.untold(place)];
+        let keys = [
+            self.keys.connections(user),
+            self.keys.index(place, &at.gateway),
+            self.keys.untold(place),
+            self.keys.shown(user),
+        ];
         let weight = Held::weight(user, at.connection);
         let arguments = [
             field(at),
@@ -164,8 +168,23 @@ impl Presence for RedisPresence {
         self.watchers_of(user).await
     }
 
-    async fn show(&self, user: &UserKey, online: bool) -> Result<Option<u64>> {
-        Ok(Some(self.note_shown(user, online, false).await?).filter(|version| *version > 0))
+    async fn look(&self, user: &UserKey) -> Result<Look> {
+        let place = Place::of(user);
+        let asked = vec![
+            self.registered(user),
+            (place, cmd("EXISTS").arg(self.keys.shown(user)).to_owned()),
+            (place, cmd("ZSCORE").arg(self.keys.untold(place)).arg(name(user)).to_owned()),
+        ];
+        let mut found = self.link.batch("look", asked).await?;
+        let rest = found.split_off(found.len().min(1));
+        let here = self.alive(connections(found)?.into_iter().flatten().collect()).await?;
+        let shown = rest.first().is_some_and(|there| number(there) == 1);
+        let noted = rest.get(1).and_then(text).map_or(0, |text| score(&text));
+        Ok(Look { online: !here.is_empty(), shown, noted })
+    }
+
+    async fn show(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>> {
+        self.note_shown(user, online, false, noted).await
     }
 
     async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>> {
@@ -174,11 +193,11 @@ impl Presence for RedisPresence {
         Ok(found.iter().map(|there| number(there) == 1).collect())
     }
 
-    async fn show_again(&self, user: &UserKey, online: bool) -> Result<u64> {
-        self.note_shown(user, online, true).await
+    async fn show_again(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>> {
+        self.note_shown(user, online, true, noted).await
     }
 
-    async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<UserKey>> {
+    async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<Untold>> {
         self.untold_for(for_ms, limit).await
     }
 
@@ -210,6 +229,11 @@ pub(crate) fn text(value: &Value) -> Option<String> {
         Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
         _ => None,
     }
+}
+
+/// Of a sorted set: whole µs.
+pub(crate) fn score(text: &str) -> u64 {
+    text.parse::<f64>().map_or(0, |score| score as u64)
 }
 
 pub(crate) fn read(value: Value) -> Result<Vec<String>> {

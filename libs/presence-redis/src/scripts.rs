@@ -27,7 +27,8 @@ impl Source {
 }
 
 scripts! {
-    /// connections, index, untold; field, device, connection, owner, weight, keep, user -> 1: the user's first
+    /// connections, index, untold, shown; field, device, connection, owner, weight, keep, user -> 1: the user's
+    /// first, or they are not shown to be online
     REGISTER = "
 local first = redis.call('EXISTS', KEYS[1]) == 0
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
@@ -36,9 +37,9 @@ if redis.call('HSETNX', KEYS[2], ARGV[3], ARGV[4]) == 1 then
   redis.call('HINCRBY', KEYS[2], '#', ARGV[5])
 end
 if redis.call('PTTL', KEYS[2]) < 0 then redis.call('PEXPIRE', KEYS[2], ARGV[6]) end
-if not first then return 0 end
+if not first and redis.call('EXISTS', KEYS[4]) == 1 then return 0 end
 local time = redis.call('TIME')
-redis.call('ZADD', KEYS[3], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[7])
+redis.call('ZADD', KEYS[3], time[1] * 1000000 + time[2], ARGV[7])
 redis.call('PEXPIRE', KEYS[3], ARGV[6])
 return 1";
 
@@ -55,7 +56,7 @@ local watched = redis.call('SMEMBERS', KEYS[3])
 redis.call('DEL', KEYS[3])
 if redis.call('EXISTS', KEYS[1]) == 1 then return {0, watched} end
 local time = redis.call('TIME')
-redis.call('ZADD', KEYS[4], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[3])
+redis.call('ZADD', KEYS[4], time[1] * 1000000 + time[2], ARGV[3])
 redis.call('PEXPIRE', KEYS[4], ARGV[4])
 return {1, watched}";
 
@@ -68,9 +69,12 @@ for i = 3, #ARGV do redis.call('SADD', KEYS[2], ARGV[i]) end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return {1, before}";
 
-    /// shown, version, untold; keep, 1: online, 1: again, user -> the version of the change, 0: it is none. Versions
-    /// are µs, and grow also where the one before was lost.
+    /// shown, version, untold; keep, 1: online, 1: again, user, noted -> the version of the change, 0: it is none.
+    /// Versions are µs, and grow also where the one before was lost.
     SHOW = "
+local noted = redis.call('ZSCORE', KEYS[3], ARGV[4])
+local same = noted and tonumber(noted) == tonumber(ARGV[5])
+if ARGV[3] == '1' and not same then return 0 end
 local was = redis.call('EXISTS', KEYS[1])
 if ARGV[2] == '1' then
   redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])
@@ -78,13 +82,13 @@ else
   redis.call('DEL', KEYS[1])
 end
 if was == tonumber(ARGV[2]) and ARGV[3] == '0' then
-  redis.call('ZREM', KEYS[3], ARGV[4])
+  if same then redis.call('ZREM', KEYS[3], ARGV[4]) end
   return 0
 end
 local time = redis.call('TIME')
-redis.call('ZADD', KEYS[3], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[4])
-redis.call('PEXPIRE', KEYS[3], ARGV[1])
 local now = time[1] * 1000000 + time[2]
+redis.call('ZADD', KEYS[3], now, ARGV[4])
+redis.call('PEXPIRE', KEYS[3], ARGV[1])
 local last = tonumber(redis.call('GET', KEYS[2]) or '0')
 local version = math.max(last + 1, now)
 redis.call('SET', KEYS[2], string.format('%.0f', version), 'PX', ARGV[1])
@@ -94,7 +98,7 @@ return version";
     /// watched user]...}
     DROP = "
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = time[1] * 1000000 + time[2]
 local found = redis.call('HSCAN', KEYS[1], 0, 'COUNT', ARGV[4])[2]
 local offline, watched = {}, {}
 for i = 1, #found, 2 do
@@ -120,6 +124,14 @@ end
 local left = redis.call('HLEN', KEYS[1])
 if left <= 1 then redis.call('DEL', KEYS[1]) end
 return {left > 1 and 1 or 0, offline, watched}";
+
+    /// untold; for, how many -> {now, [user, noted]...}, those noted longer than so many ms ago; in µs
+    UNTOLD = "
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local before = string.format('%.0f', now - ARGV[1] * 1000)
+local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', before, 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+return {now, found}";
 
     /// index; prefix, tag, gateway, keep, cursor, how many -> {cursor of the next step, users that those
     /// connections watch}. They live `keep` again; the index too, when all of it was seen.

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use posthorn_core::UserKey;
-use posthorn_presence::{ConnectionRef, Presence, Result};
+use posthorn_presence::{ConnectionRef, Presence, Result, Untold};
 use redis::{Value, cmd};
 
 use crate::{
-    keys::{Place, owner_of, user_of},
-    presence::{RedisPresence, number, read},
-    scripts::{AT_ONCE, DROP},
+    keys::{CELLS, Place, owner_of, user_of},
+    presence::{RedisPresence, number, read, score},
+    scripts::{AT_ONCE, DROP, UNTOLD},
 };
 
 /// Calls of a sweep under way at the same time, so that others get their turn.
@@ -66,25 +66,37 @@ impl RedisPresence {
         Ok(())
     }
 
-    /// So long ago by the server's own clock.
-    pub(crate) async fn untold_for(&self, for_ms: u64, limit: usize) -> Result<Vec<UserKey>> {
-        let asked = self.link.batch("untold", vec![(Place::Gateways, cmd("TIME"))]).await?;
-        let time = asked.into_iter().next().map_or_else(|| Ok(Vec::new()), read)?;
-        let Some(now_s) = time.first().and_then(|text| text.parse::<u64>().ok()) else { return Ok(Vec::new()) };
-        // Whole seconds: who was noted in this one counts as well.
-        let until_ms = (now_s * 1_000 + 999).saturating_sub(for_ms);
-        let ask = |place: Place| {
-            let mut range = cmd("ZRANGEBYSCORE");
-            range.arg(self.keys.untold(place)).arg("-inf").arg(until_ms).arg("LIMIT").arg(0).arg(limit);
-            (place, range)
-        };
-        let found = self.link.batch("untold", Place::cells().map(ask).collect()).await?;
-        let mut users = Vec::new();
-        for names in found {
-            users.extend(read(names)?.iter().filter_map(|name| user_of(name)));
+    /// So long ago by the clock of whoever has the cell. A cell that does not answer keeps nobody from the others.
+    pub(crate) async fn untold_for(&self, for_ms: u64, limit: usize) -> Result<Vec<Untold>> {
+        let each = limit.div_ceil(usize::from(CELLS));
+        let cells = stream::iter(Place::cells()).map(|place| self.untold_in(place, for_ms, each));
+        let found: Vec<_> = cells.buffered(SWEEP_IN_FLIGHT).collect().await;
+        let (mut users, mut failed) = (Vec::new(), None);
+        for cell in found {
+            match cell {
+                Ok(cell) => users.extend(cell),
+                Err(error) => failed = Some(error),
+            }
         }
-        users.truncate(limit);
-        Ok(users)
+        match failed {
+            Some(error) if users.is_empty() => Err(error),
+            _ => Ok(users),
+        }
+    }
+
+    async fn untold_in(&self, place: Place, for_ms: u64, limit: usize) -> Result<Vec<Untold>> {
+        let (keys, arguments) = ([self.keys.untold(place)], [for_ms.to_string(), limit.to_string()]);
+        let Value::Array(answer) = self.link.script("untold", &UNTOLD, &keys, &arguments).await? else {
+            return Ok(Vec::new());
+        };
+        let mut answer = answer.into_iter();
+        let now = answer.next().as_ref().map_or(0, number).unsigned_abs();
+        let found = answer.next().map_or_else(|| Ok(Vec::new()), read)?;
+        let untold = found.chunks_exact(2).filter_map(|pair| {
+            let noted = score(&pair[1]);
+            Some(Untold { user: user_of(&pair[0])?, noted, ago_ms: now.saturating_sub(noted) / 1_000 })
+        });
+        Ok(untold.collect())
     }
 
     /// Cell by cell: what is there is read, and what should not be is unregistered as its gateway would have.

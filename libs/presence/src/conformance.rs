@@ -59,7 +59,8 @@ pub async fn run(presence: Arc<impl Presence + ?Sized>, engine: &impl Engine) {
 async fn first_and_last_connection_are_told(p: &(impl Presence + ?Sized)) {
     let ann = user("one", "ann");
     assert!(p.register(&ann, "phone", &at("g", 1)).await.expect("registered"));
-    assert!(!p.register(&ann, "web", &at("h", 1)).await.expect("registered"));
+    assert!(p.register(&ann, "web", &at("h", 1)).await.expect("registered"), "nobody was told yet");
+    assert!(p.show(&ann, true, 0).await.expect("noted").is_some());
     assert!(!p.register(&ann, "phone", &at("g", 1)).await.expect("again"), "changes nothing");
     let mut found = p.lookup(std::slice::from_ref(&ann)).await.expect("found");
     found.sort();
@@ -69,6 +70,7 @@ async fn first_and_last_connection_are_told(p: &(impl Presence + ?Sized)) {
     assert_eq!(p.online(std::slice::from_ref(&ann)).await.expect("known"), [true]);
     assert!(p.unregister(&ann, &at("h", 1)).await.expect("none left"));
     assert!(!p.unregister(&ann, &at("h", 1)).await.expect("gone"), "only once");
+    assert!(p.show(&ann, false, 0).await.expect("noted").is_some());
     assert_eq!(p.online(&[ann]).await.expect("known"), [false]);
 }
 
@@ -233,13 +235,11 @@ async fn what_was_shown_changes_once(p: &(impl Presence + ?Sized)) {
     let ann = user("one", "ann");
     let mut changes = Vec::new();
     for online in [false, true, true, false, false, true, false] {
-        changes.push(p.show(&ann, online).await.expect("noted").is_some());
+        changes.push(p.show(&ann, online, 0).await.expect("noted").is_some());
         let shown = p.shown(&[user("two", "ann"), ann.clone()]).await.expect("known");
         assert_eq!(shown, [false, online], "what was shown last");
+        assert_eq!(p.look(&ann).await.expect("known").shown, online);
     }
-    assert!(p.show_again(&ann, true).await.expect("noted") > 0);
-    assert_eq!(p.shown(std::slice::from_ref(&ann)).await.expect("known"), [true]);
-    assert!(p.show(&ann, false).await.expect("noted").is_some());
     assert_eq!(changes, [false, true, false, true, false, true, true]);
 }
 
@@ -248,15 +248,19 @@ async fn versions_of_what_was_shown_grow(p: &(impl Presence + ?Sized), engine: &
     let of = async |who: &UserKey| p.versions(&[bob.clone(), who.clone()]).await.expect("known")[1];
     let mut last = of(&ann).await;
     for online in [true, false, true, false, true] {
-        let version = p.show(&ann, online).await.expect("noted").expect("a change");
+        let version = p.show(&ann, online, 0).await.expect("noted").expect("a change");
         assert!(version > last, "{version} after {last}");
         assert!(version < 1 << 53, "a JSON number holds it");
         assert_eq!(of(&ann).await, version, "what is read now has all changes up to it");
         last = version;
-        p.show(&bob, online).await.expect("noted");
+        p.show(&bob, online, 0).await.expect("noted");
     }
+    let noted = p.look(&ann).await.expect("known").noted;
+    let version = p.show_again(&ann, true, noted).await.expect("noted").expect("as it was noted");
+    assert!(version > last, "{version} after {last}");
+    last = version;
     engine.forget().await;
-    let version = p.show(&ann, true).await.expect("noted").expect("a change: nothing is known of the one before");
+    let version = p.show(&ann, true, 0).await.expect("noted").expect("a change: nothing is known of the one before");
     assert!(version > last, "{version} after {last}, which was lost");
     assert!(p.versions(&[]).await.expect("of nobody").is_empty());
 }
@@ -266,41 +270,56 @@ async fn who_was_not_told_of_is_named_until_they_were(p: &(impl Presence + ?Size
     let own = |user: &UserKey| user.user.as_str().starts_with("untold-");
     let named = async || {
         let all = p.untold(0, 1_000).await.expect("known");
-        all.into_iter().filter(own).collect::<Vec<_>>()
+        let mut own: Vec<UserKey> = all.into_iter().map(|untold| untold.user).filter(own).collect();
+        own.sort();
+        own
     };
-    let show = async |user: &UserKey, online| p.show(user, online).await.expect("noted");
+    let look = async |user: &UserKey| p.look(user).await.expect("known");
+    let show = async |user: &UserKey, online| {
+        let noted = look(user).await.noted;
+        p.show(user, online, noted).await.expect("noted")
+    };
     p.lease("u", Held::default()).await.expect("leased");
     for (user, connection) in [(&ann, 1), (&ann, 2), (&bob, 3)] {
         p.register(user, "d", &at("u", connection)).await.expect("registered");
     }
-    assert_eq!(sorted(named().await), [ann.clone(), bob.clone()], "they came");
-    assert!(p.untold(600_000, 1_000).await.expect("known").iter().all(|user| !own(user)), "not so long ago");
-    assert_eq!(p.untold(0, 1).await.expect("known").len(), 1);
-    let version = show(&ann, true).await.expect("a change");
+    assert_eq!(named().await, [ann.clone(), bob.clone()], "they came");
+    assert!(p.untold(600_000, 1_000).await.expect("known").iter().all(|untold| !own(&untold.user)), "not so long ago");
+    let first = look(&ann).await;
+    assert!(first.online && !first.shown && first.noted > 0);
+    assert!(show(&ann, true).await.is_some());
     assert!(named().await.contains(&ann), "whoever shows it may not get to tell it");
+    let second = look(&ann).await;
+    assert!(second.shown && second.noted != first.noted);
+    assert_eq!(p.show(&ann, true, first.noted).await.expect("noted"), None);
+    assert!(named().await.contains(&ann), "something was noted since that look");
     assert_eq!((show(&ann, true).await, show(&bob, true).await.is_some(), show(&bob, true).await), (None, true, None));
-    assert!(named().await.is_empty(), "told");
+    assert!(named().await.is_empty() && look(&ann).await.noted == 0, "told");
     // Neither a second connection nor its end is news.
-    p.register(&ann, "d", &at("u", 4)).await.expect("registered");
+    assert!(!p.register(&ann, "d", &at("u", 4)).await.expect("registered"));
     p.unregister(&ann, &at("u", 1)).await.expect("unregistered");
     assert!(named().await.is_empty());
     p.unregister(&ann, &at("u", 2)).await.expect("unregistered");
     p.unregister(&ann, &at("u", 4)).await.expect("unregistered");
     assert_eq!(named().await, [ann.clone()], "the last one went");
     p.register(&cyd, "d", &at("u", 5)).await.expect("registered");
-    show(&cyd, true).await.expect("a change");
-    assert_eq!(show(&cyd, true).await, None);
-    assert_eq!(sorted(p.drop_gateway("u").await.expect("dropped")), [cyd.clone(), bob.clone()]);
-    assert_eq!(sorted(named().await), [ann.clone(), cyd.clone(), bob.clone()], "and those of a gateway that is gone");
+    assert_eq!((show(&cyd, true).await.is_some(), show(&cyd, true).await), (true, None));
+    // Shown to be gone while their connection is there: by a lease that had ended.
+    assert_eq!((show(&cyd, false).await.is_some(), show(&cyd, false).await), (true, None));
+    assert!(p.register(&cyd, "d", &at("u", 5)).await.expect("again"), "watchers think they went");
+    assert_eq!((show(&cyd, true).await.is_some(), show(&cyd, true).await), (true, None));
+    let mut dropped = p.drop_gateway("u").await.expect("dropped");
+    dropped.sort();
+    assert_eq!(dropped, [cyd.clone(), bob.clone()]);
+    assert_eq!(named().await, [ann.clone(), cyd.clone(), bob.clone()], "and those of a gateway that is gone");
     for user in [&ann, &bob, &cyd] {
-        assert!(p.show_again(user, false).await.expect("noted") > version);
+        let noted = look(user).await.noted;
+        assert_eq!(p.show_again(user, false, noted + 1).await.expect("noted"), None, "somebody else does");
+        assert!(p.show_again(user, false, noted).await.expect("noted").is_some());
+        assert_eq!(p.show_again(user, false, noted).await.expect("noted"), None, "somebody else did");
         assert!(named().await.contains(user));
         assert_eq!(show(user, false).await, None);
+        assert_eq!(p.show_again(user, false, 0).await.expect("noted"), None, "told");
     }
     assert!(named().await.is_empty());
-}
-
-fn sorted(mut users: Vec<UserKey>) -> Vec<UserKey> {
-    users.sort();
-    users
 }

@@ -42,6 +42,27 @@ pub struct Lease {
     pub ttl_ms: u64,
 }
 
+/// What is known of one user's presence at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// There is a connection.
+    pub online: bool,
+    /// What watchers were told last, or are being told.
+    pub shown: bool,
+    /// Names the note that watchers have to be told, each another one; 0: they were.
+    pub noted: u64,
+}
+
+/// A user of whom watchers have to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untold {
+    pub user: UserKey,
+    /// As in [`Look`].
+    pub noted: u64,
+    /// How long ago that was.
+    pub ago_ms: u64,
+}
+
 /// Registered connections. A registration that returned is seen by every lookup that begins later, as
 /// long as the lease of its gateway lives: one lease for all connections of a gateway, so that those of a
 /// dead one vanish together. A gateway leases before it registers.
@@ -49,7 +70,8 @@ pub struct Lease {
 pub trait Presence: Send + Sync + 'static {
     fn driver(&self) -> &'static str;
 
-    /// True if it is the user's first: they came online. Registering again changes nothing.
+    /// True if watchers are to be told: it is the user's first, or they are not shown to be online. Registering again
+    /// changes nothing.
     async fn register(&self, user: &UserKey, device: &str, at: &ConnectionRef) -> Result<bool>;
 
     /// True if it was the user's last: they went offline. Unknown connections change nothing.
@@ -82,22 +104,26 @@ pub trait Presence: Send + Sync + 'static {
     /// The connections that watch the user.
     async fn watchers(&self, user: &UserKey) -> Result<Vec<ConnectionRef>>;
 
-    /// Notes what watchers are told of the user; `Some` if it is not what they were told last, `None` if it is: then
-    /// the user is not [`Presence::untold`] any more. In the beginning everybody is offline. With a version of the change, greater than that of every change of the
+    async fn look(&self, user: &UserKey) -> Result<Look>;
+
+    /// Notes what watchers are told of the user; `Some` if it is not what they were told last. `None` if it is: then
+    /// the user is not [`Presence::untold`] any more, unless something was noted since the look, whose `noted` this is.
+    /// In the beginning everybody is offline. With a version of the change, greater than that of every change of the
     /// user before: what several instances tell of one user may arrive in any order. Also where the engine
     /// lost what it had, as far as its clock goes on.
-    async fn show(&self, user: &UserKey, online: bool) -> Result<Option<u64>>;
+    async fn show(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>>;
 
     /// Whether watchers of each were told last that they are online: what a new one is to begin with, so that what
     /// it is told next is a change.
     async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>>;
 
-    /// As [`Presence::show`], where watchers are told also what they may have been told before.
-    async fn show_again(&self, user: &UserKey, online: bool) -> Result<u64>;
+    /// As [`Presence::show`], where watchers are told also what they may have been told before. `None` if something was
+    /// noted since, or they were told: of several callers one gets to tell it.
+    async fn show_again(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>>;
 
     /// Users who came, went or were shown longer than so long ago, and have not been shown as they are since:
-    /// whoever had to tell the watchers ended, or was not answered. At most `limit`.
-    async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<UserKey>>;
+    /// whoever had to tell the watchers ended, or was not answered. About `limit` at most.
+    async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<Untold>>;
 
     /// A version for each: every change of the user up to now has it or a smaller one, every later change a
     /// greater one. 0: there was none.

@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -12,7 +11,7 @@ use parking_lot::Mutex;
 use posthorn_core::{Held, UserKey};
 use tokio::time::Instant;
 
-use crate::{ConnectionRef, Lease, LeaseState, Presence, Result};
+use crate::{ConnectionRef, Lease, LeaseState, Look, Presence, Result, Untold};
 
 /// How often a gateway of the same process has itself compared, roughly, ms.
 const TTL_MS: u64 = 60_000;
@@ -31,7 +30,9 @@ struct State {
     /// Whom watchers were told to be online, and how often that changed for anybody.
     shown: HashSet<UserKey>,
     version: u64,
-    untold: BTreeMap<UserKey, Instant>,
+    /// With the number of the note.
+    untold: BTreeMap<UserKey, (Instant, u64)>,
+    notes: u64,
 }
 
 #[derive(Default)]
@@ -63,7 +64,7 @@ impl MemoryPresence {
     pub fn forget(&self) {
         let mut state = self.0.lock();
         // As where versions are of a clock.
-        *state = State { version: state.version, ..State::default() };
+        *state = State { version: state.version, notes: state.notes, ..State::default() };
     }
 }
 
@@ -99,7 +100,7 @@ impl State {
         let last = connections.is_empty();
         if last {
             self.users.remove(user);
-            self.untold.insert(user.clone(), Instant::now());
+            self.note(user);
         }
         if let Some(gateway) = self.gateways.get_mut(&at.gateway) {
             gateway.connections.remove(&at.connection);
@@ -108,10 +109,25 @@ impl State {
         last
     }
 
+    /// Watchers have to be told.
+    fn note(&mut self, user: &UserKey) {
+        self.notes += 1;
+        self.untold.insert(user.clone(), (Instant::now(), self.notes));
+    }
+
+    fn noted(&self, user: &UserKey) -> u64 {
+        self.untold.get(user).map_or(0, |(_, noted)| *noted)
+    }
+
     /// The version of what watchers are being told.
-    fn tell(&mut self, user: &UserKey) -> u64 {
+    fn tell(&mut self, user: &UserKey, online: bool) -> u64 {
+        if online {
+            self.shown.insert(user.clone());
+        } else {
+            self.shown.remove(user);
+        }
         self.version += 1;
-        self.untold.insert(user.clone(), Instant::now());
+        self.note(user);
         self.version
     }
 
@@ -142,8 +158,9 @@ impl Presence for MemoryPresence {
         if !connections.contains(at) {
             connections.push(at.clone());
         }
+        let first = first || !state.shown.contains(user);
         if first {
-            state.untold.insert(user.clone(), Instant::now());
+            state.note(user);
         }
         state.gateways.entry(at.gateway.clone()).or_default().connections.insert(at.connection, user.clone());
         Ok(first)
@@ -220,14 +237,21 @@ impl Presence for MemoryPresence {
         Ok(state.watchers.get(user).into_iter().flatten().filter(|at| state.lives(at)).cloned().collect())
     }
 
-    async fn show(&self, user: &UserKey, online: bool) -> Result<Option<u64>> {
+    async fn look(&self, user: &UserKey) -> Result<Look> {
+        let state = self.0.lock();
+        let online = state.users.get(user).is_some_and(|all| all.iter().any(|at| state.lives(at)));
+        Ok(Look { online, shown: state.shown.contains(user), noted: state.noted(user) })
+    }
+
+    async fn show(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>> {
         let mut state = self.0.lock();
-        let changed = if online { state.shown.insert(user.clone()) } else { state.shown.remove(user) };
-        if !changed {
-            state.untold.remove(user);
-            return Ok(None);
+        if state.shown.contains(user) != online {
+            return Ok(Some(state.tell(user, online)));
         }
-        Ok(Some(state.tell(user)))
+        if state.noted(user) == noted {
+            state.untold.remove(user);
+        }
+        Ok(None)
     }
 
     async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>> {
@@ -235,20 +259,19 @@ impl Presence for MemoryPresence {
         Ok(users.iter().map(|user| state.shown.contains(user)).collect())
     }
 
-    async fn show_again(&self, user: &UserKey, online: bool) -> Result<u64> {
+    async fn show_again(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>> {
         let mut state = self.0.lock();
-        if online {
-            state.shown.insert(user.clone());
-        } else {
-            state.shown.remove(user);
-        }
-        Ok(state.tell(user))
+        let same = noted != 0 && state.noted(user) == noted;
+        Ok(same.then(|| state.tell(user, online)))
     }
 
-    async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<UserKey>> {
+    async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<Untold>> {
         let state = self.0.lock();
-        let long = |(_, since): &(&UserKey, &Instant)| since.elapsed() >= Duration::from_millis(for_ms);
-        Ok(state.untold.iter().filter(long).map(|(user, _)| user.clone()).take(limit).collect())
+        let all = state.untold.iter().map(|(user, (since, noted))| {
+            let ago_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            Untold { user: user.clone(), noted: *noted, ago_ms }
+        });
+        Ok(all.filter(|untold| untold.ago_ms >= for_ms).take(limit).collect())
     }
 
     async fn versions(&self, users: &[UserKey]) -> Result<Vec<u64>> {

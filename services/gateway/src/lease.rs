@@ -99,7 +99,7 @@ async fn register_again(gateway: &Gateway, upto: u64) -> Result<(), Failure> {
     // From here on events find them; what came before is in the log.
     gateway.metrics.resync("presence");
     for connection in gateway.registry.all() {
-        connection.outbox.lose_doubted(Code::Overloaded);
+        gateway.dropped(connection.outbox.lose_doubted(Code::Overloaded));
     }
     registered?;
     // What they watched was lost with them.

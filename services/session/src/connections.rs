@@ -6,7 +6,7 @@ use posthorn_bus::subjects::of_gateway;
 use posthorn_clock::{Instant, sleep};
 use posthorn_core::{TenantId, UserId, UserKey};
 use posthorn_errors::{Code, Failure};
-use posthorn_presence::{ConnectionRef, PresenceError};
+use posthorn_presence::{ConnectionRef, PresenceError, Untold};
 use posthorn_proto::{
     client::{PresenceNow, Status},
     internal::{ConnectRequest, GatewayConnections, Table, WatchRequest, publication::What},
@@ -22,7 +22,7 @@ use crate::{
 const MAX_LOOKS: usize = 8;
 /// Beyond the grace, for whoever shows a change to be done with it, ms.
 const UNTOLD_MS: u64 = 5_000;
-/// Told in one sweep.
+/// Told at once.
 const MAX_UNTOLD: usize = 1_000;
 
 #[derive(Serialize, Deserialize)]
@@ -68,10 +68,10 @@ impl SessionService {
 
     pub(crate) fn arrived(self: &Arc<Self>, user: UserKey, first: bool) {
         self.leaving.lock().remove(&user);
-        // Also who comes back within the grace, and is shown already: that watchers know is noted.
+        // Also who comes back within the grace, and is shown already: that watchers know has to be noted.
         if first {
             let service = Arc::clone(self);
-            self.tasks.background("presence", async move { service.show(&user, 0, false).await });
+            self.tasks.background("presence", async move { service.show(&user, 0).await });
         }
     }
 
@@ -94,86 +94,90 @@ impl SessionService {
                 gone
             };
             if still_gone {
-                service.show(&user, seen_ms, false).await;
+                service.show(&user, seen_ms).await;
             }
         });
     }
 
     /// Tells watchers what is the case now, if it is not what they were told last. One at a time for a
-    /// user, and each after the change that led to it: the last word is right. `again`: also if it is. Where that
-    /// cannot be done the user stays untold, and a sweep tells it.
-    async fn show(&self, user: &UserKey, seen_ms: u64, again: bool) {
+    /// user, and each after the change that led to it: the last word is right. Where that cannot be done the user
+    /// stays untold, and is told later.
+    async fn show(&self, user: &UserKey, seen_ms: u64) {
         let _order = self.telling[usize::from(user.shard().0) % TELLERS].lock().await;
+        if let Err(error) = self.show_until_told(user, seen_ms).await {
+            tracing::warn!(%error, "watchers of a user could not be told");
+        }
+    }
+
+    async fn show_until_told(&self, user: &UserKey, seen_ms: u64) -> Result<(), PresenceError> {
+        let seen_ms = if seen_ms == 0 { self.clock.now_ms() } else { seen_ms };
         // Another instance may have shown something else between our looking and our showing: the last to show
         // something looks once more.
-        for look in 0..MAX_LOOKS {
-            if !self.show_once(user, seen_ms, again && look == 0).await {
-                return;
+        for _ in 0..MAX_LOOKS {
+            let look = self.presence.look(user).await?;
+            let leaving = self.leaving.lock().contains_key(user);
+            let online = look.online || leaving;
+            if !online && look.shown {
+                // Before watchers ask for it.
+                self.note_last_seen(user, seen_ms).await;
             }
-        }
-    }
-
-    /// True if watchers were told something.
-    async fn show_once(&self, user: &UserKey, seen_ms: u64, again: bool) -> bool {
-        let online = match self.presence.online(std::slice::from_ref(user)).await {
-            Ok(online) => online.first() == Some(&true) || self.leaving.lock().contains_key(user),
-            Err(error) => {
-                tracing::warn!(%error, "whether a user is there is not known");
-                return false;
-            }
-        };
-        let shown = if again {
-            self.presence.show_again(user, online).await.map(Some)
-        } else {
-            self.presence.show(user, online).await
-        };
-        let version = match shown {
-            Ok(Some(version)) => version,
-            Ok(None) => return false,
-            Err(error) => {
-                tracing::warn!(%error, "what watchers were told of a user is not known");
-                return false;
-            }
-        };
-        if online {
-            self.metrics.transition("online");
-            return self.tell_watchers(user, Status::Online, 0, version).await;
-        }
-        self.metrics.transition("offline");
-        let seen_ms = if seen_ms == 0 { self.clock.now_ms() } else { seen_ms };
-        let (tenant, name) = (user.tenant.as_str(), user.user.as_str());
-        if let Err(failure) = self.records.put(Table::LastSeen, tenant, name, &LastSeen { at_ms: seen_ms }).await {
-            tracing::warn!(%failure, "last-seen was not written");
-        }
-        self.tell_watchers(user, Status::Offline, seen_ms, version).await
-    }
-
-    /// Those of whom it is not known whether watchers were told, for longer than anybody needs who is about to.
-    pub(crate) async fn tell_untold(&self) -> Result<(), Failure> {
-        let for_ms = self.config.presence_grace_ms + UNTOLD_MS;
-        for user in self.presence.untold(for_ms, MAX_UNTOLD).await.map_err(presence)? {
-            self.metrics.untold.inc();
-            self.show(&user, 0, true).await;
+            // Somebody who is only not shown to have gone yet has to be told of when they are.
+            let noted = if look.online == online { look.noted } else { 0 };
+            let Some(version) = self.presence.show(user, online, noted).await? else { return Ok(()) };
+            self.told(user, online, seen_ms, version).await?;
         }
         Ok(())
     }
 
-    /// False if it is not known whom to tell. What the bus loses shows as a hole.
-    async fn tell_watchers(&self, user: &UserKey, status: Status, last_seen_ms: u64, version: u64) -> bool {
-        let watchers = match self.presence.watchers(user).await {
-            Ok(watchers) => watchers,
-            Err(error) => {
-                tracing::warn!(%error, "watchers of a user are unknown");
-                return false;
-            }
-        };
+    /// What was noted then, and told by nobody since, also if watchers may know it.
+    async fn show_again(&self, Untold { user, noted, ago_ms }: &Untold) -> Result<(), PresenceError> {
+        let _order = self.telling[usize::from(user.shard().0) % TELLERS].lock().await;
+        let look = self.presence.look(user).await?;
+        if look.noted != *noted || self.leaving.lock().contains_key(user) {
+            return Ok(());
+        }
+        // When they went, or were about to be told of.
+        let seen_ms = self.clock.now_ms().saturating_sub(*ago_ms);
+        if !look.online && look.shown {
+            self.note_last_seen(user, seen_ms).await;
+        }
+        if let Some(version) = self.presence.show_again(user, look.online, *noted).await? {
+            self.metrics.untold.inc();
+            self.told(user, look.online, seen_ms, version).await?;
+            self.show_until_told(user, seen_ms).await?;
+        }
+        Ok(())
+    }
+
+    async fn note_last_seen(&self, user: &UserKey, seen_ms: u64) {
+        let (tenant, name, seen) = (user.tenant.as_str(), user.user.as_str(), LastSeen { at_ms: seen_ms });
+        if let Err(failure) = self.records.put(Table::LastSeen, tenant, name, &seen).await {
+            tracing::warn!(%failure, "last-seen was not written");
+        }
+    }
+
+    async fn told(&self, user: &UserKey, online: bool, seen_ms: u64, version: u64) -> Result<(), PresenceError> {
+        self.metrics.transition(if online { "online" } else { "offline" });
+        let (status, last_seen_ms) = if online { (Status::Online, 0) } else { (Status::Offline, seen_ms) };
+        let watchers = self.presence.watchers(user).await?;
         let now = PresenceNow { user: (&user.user).into(), status: status.into(), last_seen_ms };
         for gateway in by_gateway(watchers) {
             let subject = of_gateway(&gateway.gateway);
             let what = What::Presence(now.clone());
-            self.publish_version(&subject, user.tenant.as_str(), gateway.connections, what, version).await;
+            if !self.publish_version(&subject, user.tenant.as_str(), gateway.connections, what, version).await {
+                return Err(PresenceError::Unavailable("the bus does not answer".to_owned()));
+            }
         }
-        true
+        Ok(())
+    }
+
+    /// Those of whom it is not known whether watchers were told, for longer than anybody needs who is about to.
+    async fn tell_untold(&self) -> Result<(), PresenceError> {
+        let for_ms = self.config.presence_grace_ms + UNTOLD_MS;
+        for untold in self.presence.untold(for_ms, MAX_UNTOLD).await? {
+            self.show_again(&untold).await?;
+        }
+        Ok(())
     }
 
     /// The connections of these users, by gateway; `None` where the engine does not answer.
@@ -253,6 +257,25 @@ impl SessionService {
         };
         let last_seen_ms = seen.map_or(0, |seen| seen.at_ms);
         Ok(PresenceNow { user: user.to_owned(), status: status.into(), last_seen_ms })
+    }
+}
+
+/// For as long as the node runs: tells what others should have. Of several instances one gets each user.
+pub(crate) async fn tell_what_others_did_not(service: Arc<SessionService>) {
+    let stopping = service.tasks.stopping();
+    let work = async {
+        loop {
+            // A quarter more or less.
+            sleep(Duration::from_millis(UNTOLD_MS * 3 / 4 + service.clock.below(UNTOLD_MS / 2 + 1))).await;
+            if let Err(error) = service.tell_untold().await {
+                tracing::debug!(%error, "whose watchers were not told is not known, or they cannot be told");
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stopping.cancelled() => {}
+        () = work => {}
     }
 }
 

@@ -107,8 +107,5 @@ pub(crate) async fn sweep(service: Arc<SessionService>) {
                 BTreeSet::new()
             }
         };
-        if let Err(failure) = service.tell_untold().await {
-            tracing::debug!(%failure, "whose watchers were not told is not known");
-        }
     }
 }

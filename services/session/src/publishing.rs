@@ -62,10 +62,10 @@ impl Numbers {
 impl SessionService {
     /// Numbered per subject; what is lost shows as a hole.
     pub(crate) async fn publish(&self, subject: &str, tenant: &str, connections: Vec<u64>, what: What) {
-        self.publish_version(subject, tenant, connections, what, 0).await;
+        let _ = self.publish_version(subject, tenant, connections, what, 0).await;
     }
 
-    /// With the version of what is told of a user.
+    /// With the version of what is told of a user. False if the bus did not take it.
     pub(crate) async fn publish_version(
         &self,
         subject: &str,
@@ -73,7 +73,7 @@ impl SessionService {
         connections: Vec<u64>,
         what: What,
         presence_version: u64,
-    ) {
+    ) -> bool {
         // Held over the publication: the order on the bus is that of the numbers.
         let mut numbers = self.numbers.lock().await;
         let publication = Publication {
@@ -88,7 +88,9 @@ impl SessionService {
         if let Err(error) = self.bus.publish(subject, Bytes::from(publication.encode_to_vec())).await {
             self.metrics.publications_dropped.inc();
             tracing::warn!(%error, subject, "publication failed");
+            return false;
         }
+        true
     }
 
     async fn beat(&self, interval_ms: u64) {

@@ -18,6 +18,7 @@ use posthorn_telemetry::Metrics;
 
 use crate::{
     SessionConfig,
+    connections::tell_what_others_did_not,
     devices::Remembered,
     error::bad_id,
     gateways::sweep,
@@ -90,6 +91,7 @@ impl SessionService {
             numbers: tokio::sync::Mutex::default(),
         });
         service.tasks.critical("gateway sweep", sweep(Arc::clone(&service)));
+        service.tasks.critical("presence that was not told", tell_what_others_did_not(Arc::clone(&service)));
         service.tasks.critical("heartbeats", beat(Arc::clone(&service)));
         service
     }

@@ -139,6 +139,7 @@ impl Engine {
             return;
         }
         live.syncing = true;
+        self.timelines.asked();
         self.next_cursor = None;
         self.sync_page(String::new());
     }
@@ -219,6 +220,8 @@ impl Engine {
         if let Phase::Live(live) = &mut self.phase {
             live.syncing = false;
         }
+        let told = self.timelines.all_listed();
+        self.tell(told);
         self.synced = true;
         self.next_cursor = Some(page.cursor);
         self.events.push_back(Event::Synced { total_unread: page.total_unread });

@@ -92,6 +92,32 @@ fn a_conversation_that_is_new_begins_with_the_first_seat() {
 }
 
 #[test]
+fn what_a_sync_does_not_list_begins_with_the_own_join() {
+    let mut t = timelines();
+    t.live("c", vec![member(14, Kind::Joined, "ada"), message(15)]);
+    t.live("d", vec![message(7)]);
+    assert_eq!(told(t.all_listed()), "", "it had begun before");
+    t.asked();
+    assert_eq!(told(t.all_listed()), "14 15");
+    assert_eq!(told(t.all_listed()), "", "of d nothing is known yet");
+}
+
+#[test]
+fn a_hole_that_is_too_long_is_looked_at_by_a_sync_first() {
+    let mut t = timelines();
+    t.listed(&listed(6, &[(1, 0)]), true);
+    assert_eq!(told(t.live("c", vec![member(5_000, Kind::Joined, "ada")])), "");
+    assert!(t.unknown && !t.has_holes());
+    assert_eq!(told(t.listed(&listed(5_000, &[(1, 0)]), false)), "TooFar:7-5000");
+    // Where most of it is hidden it is filled.
+    let mut t = timelines();
+    t.listed(&listed(6, &[(1, 6)]), true);
+    t.live("c", vec![member(5_000, Kind::Joined, "ada")]);
+    assert_eq!(told(t.listed(&listed(5_000, &[(1, 6), (5_000, 0)]), false)), "");
+    assert_eq!(t.take_hole(), Some(("c".into(), 6)));
+}
+
+#[test]
 fn where_all_is_visible_what_is_told_begins_with_the_join() {
     let mut t = timelines();
     t.live("c", vec![member(14, Kind::Joined, "ada"), message(15)]);

@@ -376,7 +376,7 @@ impl Gateway {
     /// Something of the conversation was not given to the connection.
     fn read_again(&self, connection: &Connection, key: &ConversationKey) {
         self.metrics.resync("followed");
-        connection.outbox.lose(Code::Overloaded, key.conversation.as_str());
+        self.dropped(connection.outbox.lose(Code::Overloaded, key.conversation.as_str()));
     }
 
     /// For a client that has not asked for its conversations: nobody knows what it knows of them, and it is told
@@ -391,7 +391,7 @@ impl Gateway {
             return false;
         }
         for follow in &reply.follow {
-            connection.outbox.lose(Code::Overloaded, &follow.conversation);
+            self.dropped(connection.outbox.lose(Code::Overloaded, &follow.conversation));
         }
         true
     }

@@ -9,7 +9,7 @@ use std::{
 
 use posthorn_bus::subjects::of_gateway;
 use posthorn_clock::Instant;
-use posthorn_proto::internal::{Heard, Heartbeat, Missed, MissedReply, Publication};
+use posthorn_proto::internal::{Heard, Heartbeat, Missed, MissedReply, Publication, publication::What};
 
 use super::subscriber::{Subject, decode};
 
@@ -30,6 +30,21 @@ const FORGET: Duration = Duration::from_secs(600);
 pub(crate) struct Step {
     pub lost: Vec<Lost>,
     pub ready: Vec<Publication>,
+}
+
+impl Step {
+    /// Whoever is told that events were lost reads them all: what was published before is not given on, it would
+    /// come behind that with holes in it. Cuts are in no log.
+    fn lose(&mut self, what: Lost) {
+        if what == Lost::Events {
+            self.ready.retain(cuts);
+        }
+        self.lost.push(what);
+    }
+}
+
+const fn cuts(publication: &Publication) -> bool {
+    matches!(publication.what, Some(What::Cut(_)))
 }
 
 /// What may have been in publications that will not come.
@@ -99,10 +114,23 @@ impl Link {
 
     /// What is missing will not come; what is held goes on.
     fn give_up(&mut self, what: Lost, step: &mut Step) {
-        step.lost.push(what);
-        step.ready.extend(std::mem::take(&mut self.held).into_values());
         self.last = self.end.max(self.last);
+        // From there on nothing is missing.
+        let mut whole = self.last + 1;
+        while self.held.contains_key(&(whole - 1)) {
+            whole -= 1;
+        }
+        self.lose_before(whole, what, step);
+        step.ready.extend(std::mem::take(&mut self.held).into_values());
         self.doubted = None;
+    }
+
+    /// There are holes before this number.
+    fn lose_before(&mut self, number: u64, what: Lost, step: &mut Step) {
+        step.lose(what);
+        let rest = self.held.split_off(&number);
+        let before = std::mem::replace(&mut self.held, rest).into_values();
+        step.ready.extend(before.filter(|one| what == Lost::Cuts || cuts(one)));
     }
 
     /// The publisher says where it stands.
@@ -262,7 +290,7 @@ impl Links {
             }
         }
         if self.publishers.is_empty() {
-            step.lost.push(if subject == Subject::Own { Lost::Events } else { Lost::Cuts });
+            step.lose(if subject == Subject::Own { Lost::Events } else { Lost::Cuts });
         }
         step
     }
@@ -316,9 +344,7 @@ impl Links {
                 publications.into_iter().filter_map(decode).skip_while(|one| one.number <= before).peekable();
             if let Some(first) = beyond.peek().map(|one| one.number).filter(|first| *first > before + 1) {
                 // Of those before, the instance has nothing left.
-                step.lost.push(loses);
-                let rest = link.held.split_off(&first);
-                step.ready.extend(std::mem::replace(&mut link.held, rest).into_values());
+                link.lose_before(first, loses, &mut step);
                 link.last = first - 1;
             }
             for publication in beyond {

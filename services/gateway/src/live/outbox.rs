@@ -155,29 +155,37 @@ impl Outbox {
         self.state.lock().doubted = true;
     }
 
-    /// What was in doubt is lost; what comes from here on is whole.
-    pub fn lose_doubted(&self, code: Code) {
+    /// What was in doubt is lost; what comes from here on is whole. As [`Outbox::lose_all`].
+    pub fn lose_doubted(&self, code: Code) -> usize {
         self.state.lock().doubted = false;
-        self.lose_all(code);
+        self.lose_all(code)
     }
 
-    /// Events of unknown conversations were lost on the way here.
-    pub fn lose_all(&self, code: Code) {
+    /// Events of unknown conversations were lost on the way here. Those that wait go, too: behind the word that
+    /// events were lost, the hole would be one that was not told of. Returns their bytes.
+    pub fn lose_all(&self, code: Code) -> usize {
         let mut state = self.state.lock();
-        if !state.ended {
-            state.lost = Some((code, Named::All));
-            state.wake();
+        if state.ended {
+            return 0;
         }
+        state.lost = Some((code, Named::All));
+        let dropped = state.drop_events(self.protocol, |_| true);
+        state.wake();
+        dropped
     }
 
-    /// Events of this conversation were not given to it.
-    pub fn lose(&self, code: Code, conversation: &str) {
+    /// Events of this conversation were not given to it. As [`Outbox::lose_all`].
+    pub fn lose(&self, code: Code, conversation: &str) -> usize {
         let mut state = self.state.lock();
-        if !state.ended {
-            let (_, named) = state.lost.get_or_insert_with(|| (code, Named::Some(BTreeSet::new())));
-            named.add(&About::Conversation(conversation.to_owned()));
-            state.wake();
+        if state.ended {
+            return 0;
         }
+        let about = About::Conversation(conversation.to_owned());
+        let (_, named) = state.lost.get_or_insert_with(|| (code, Named::Some(BTreeSet::new())));
+        named.add(&about);
+        let dropped = state.drop_events(self.protocol, |event| event.about == about);
+        state.wake();
+        dropped
     }
 
     pub fn order(&self, order: Order) {
@@ -261,16 +269,23 @@ impl State {
 
     fn overflow(&mut self, event: &Arc<Event>, protocol: Protocol) -> usize {
         let (_, named) = self.lost.get_or_insert_with(|| (Code::SlowConsumer, Named::Some(BTreeSet::new())));
-        let mut dropped = 0;
-        self.items.retain(|item| match item {
-            Item::Reply(_) => true,
-            Item::Event(event) => {
+        for item in &self.items {
+            if let Item::Event(event) = item {
                 named.add(&event.about);
-                dropped += event.bytes(protocol).len();
-                false
             }
-        });
+        }
         named.add(&event.about);
+        self.drop_events(protocol, |_| true)
+    }
+
+    /// Their bytes.
+    fn drop_events(&mut self, protocol: Protocol, which: impl Fn(&Event) -> bool) -> usize {
+        let mut dropped = 0;
+        self.items.retain(|item| {
+            let goes = matches!(item, Item::Event(event) if which(event));
+            dropped += if goes { item.bytes(protocol).len() } else { 0 };
+            !goes
+        });
         self.bytes -= dropped;
         dropped
     }
@@ -323,12 +338,41 @@ mod tests {
         outbox.doubt();
         assert_eq!(outbox.push_event(&entries("a", 1)), Pushed::Doubted);
         assert_eq!(taken(&outbox), (None, 1), "what came before is whole");
-        outbox.lose_all(Code::Overloaded);
+        assert_eq!(outbox.lose_all(Code::Overloaded), 0);
         assert_eq!(outbox.push_event(&entries("a", 1)), Pushed::Doubted, "another loss does not end it");
         outbox.lose_doubted(Code::Overloaded);
         assert_eq!(outbox.push_event(&entries("a", 1)), Pushed::Queued);
         let all = Lost { code: Code::Overloaded, conversations: Vec::new() };
         assert_eq!(taken(&outbox), (Some(all), 1));
+    }
+
+    /// Goal: behind the word that something was lost, nothing has a hole.
+    #[test]
+    fn what_waited_when_others_were_lost_goes_with_them() {
+        let outbox = live(1 << 20);
+        outbox.push_event(&entries("a", 1));
+        outbox.push_event(&entries("b", 1));
+        outbox.push_reply(Bytes::from_static(b"reply"));
+        let before = outbox.bytes();
+        let dropped = outbox.lose(Code::Overloaded, "a");
+        assert!(dropped > 0 && outbox.bytes() == before - dropped);
+        outbox.push_event(&entries("a", 1));
+        let named = |names: &[&str]| {
+            let conversations = names.iter().map(|&name| name.to_owned()).collect();
+            Some(Lost { code: Code::Overloaded, conversations })
+        };
+        assert_eq!(taken(&outbox), (named(&["a"]), 3), "b, the reply, and a's next one");
+        outbox.push_event(&entries("a", 1));
+        outbox.doubt();
+        outbox.push_event(&entries("a", 1));
+        assert!(outbox.lose_doubted(Code::Overloaded) > 0);
+        outbox.push_event(&entries("a", 1));
+        assert_eq!(taken(&outbox), (named(&[]), 1));
+        outbox.push_event(&entries("a", 1));
+        assert!(outbox.lose_all(Code::Overloaded) > 0);
+        assert_eq!((taken(&outbox), outbox.bytes()), ((named(&[]), 0), 0));
+        outbox.end();
+        assert_eq!([outbox.lose_all(Code::Overloaded), outbox.lose(Code::Overloaded, "a")], [0, 0]);
     }
 
     #[test]

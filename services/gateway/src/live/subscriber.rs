@@ -162,7 +162,7 @@ impl Gateway {
             Lost::Events => {
                 self.metrics.resync("bus");
                 for connection in self.registry.all() {
-                    connection.outbox.lose_all(Code::Overloaded);
+                    self.dropped(connection.outbox.lose_all(Code::Overloaded));
                 }
                 // Somebody may have left.
                 self.doubt_everybody();
@@ -252,6 +252,11 @@ pub(crate) fn tell(gateway: &Gateway, tenant: &str, connections: &[u64], event: 
 }
 
 impl Gateway {
+    /// So many bytes of a queue were never written.
+    pub(crate) fn dropped(&self, bytes: usize) {
+        self.metrics.queue_changed(-i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
     /// Queues an event for a connection; true if it is in the queue.
     pub(crate) fn push(&self, connection: &Connection, event: &Arc<Event>) -> bool {
         let pushed = connection.outbox.push_event(event);
@@ -263,7 +268,7 @@ impl Gateway {
             Pushed::Overflow(dropped) => {
                 self.metrics.slow_consumers.inc();
                 self.metrics.resync("slow_consumer");
-                self.metrics.queue_changed(-(dropped as i64));
+                self.dropped(dropped);
             }
             Pushed::Doubted | Pushed::Ended => {}
         }

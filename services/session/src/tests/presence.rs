@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use posthorn_clock::{Instant, sleep};
 use posthorn_core::{Held, UserKey};
-use posthorn_presence::{ConnectionRef, Lease};
+use posthorn_presence::{ConnectionRef, Lease, Look, Untold};
 use posthorn_proto::{
     client::{PresenceNow, Status},
     internal::{LookupRequest, PresenceRequest, WatchRequest, publication::What},
@@ -218,12 +218,16 @@ impl Presence for Late {
     }
 
     async fn online(&self, users: &[UserKey]) -> Answer<Vec<bool>> {
-        let online = self.engine.online(users).await;
+        self.engine.online(users).await
+    }
+
+    async fn look(&self, user: &UserKey) -> Answer<Look> {
+        let look = self.engine.look(user).await;
         let ends = self.ends.lock().take();
         if let Some((user, at)) = ends {
             self.engine.unregister(&user, &at).await?;
         }
-        online
+        look
     }
 
     async fn lease(&self, gateway: &str, held: Held) -> Answer<Lease> {
@@ -250,19 +254,19 @@ impl Presence for Late {
         self.engine.watchers(user).await
     }
 
-    async fn show(&self, user: &UserKey, online: bool) -> Answer<Option<u64>> {
-        self.engine.show(user, online).await
+    async fn show(&self, user: &UserKey, online: bool, noted: u64) -> Answer<Option<u64>> {
+        self.engine.show(user, online, noted).await
     }
 
     async fn shown(&self, users: &[UserKey]) -> Answer<Vec<bool>> {
         self.engine.shown(users).await
     }
 
-    async fn show_again(&self, user: &UserKey, online: bool) -> Answer<u64> {
-        self.engine.show_again(user, online).await
+    async fn show_again(&self, user: &UserKey, online: bool, noted: u64) -> Answer<Option<u64>> {
+        self.engine.show_again(user, online, noted).await
     }
 
-    async fn untold(&self, for_ms: u64, limit: usize) -> Answer<Vec<UserKey>> {
+    async fn untold(&self, for_ms: u64, limit: usize) -> Answer<Vec<Untold>> {
         self.engine.untold(for_ms, limit).await
     }
 
@@ -316,7 +320,7 @@ async fn what_nobody_tells_a_sweep_does() {
     watch(&place, 1, &["ann"]).await;
     let ann = crate::service::key_of("t", "ann").expect("a user");
     let at = ConnectionRef { gateway: "g".into(), connection: 2 };
-    let soon = Duration::from_millis(GRACE_MS)..Duration::from_millis(2 * GRACE_MS);
+    let soon = Duration::from_millis(GRACE_MS)..Duration::from_millis(2 * GRACE_MS + 2_000);
     // As by one that was killed then.
     let begun = Instant::now();
     place.presence.register(&ann, "d", &at).await.expect("registered");
@@ -324,11 +328,55 @@ async fn what_nobody_tells_a_sweep_does() {
     assert!(soon.contains(&begun.elapsed()), "{:?}", begun.elapsed());
     let begun = Instant::now();
     place.presence.unregister(&ann, &at).await.expect("unregistered");
-    let (number, _, about) = told(&mut gateway).await;
-    assert_eq!((number, about.status()), (2, Status::Offline));
+    let went_ms = place.clock.now_ms();
+    assert_eq!(told(&mut gateway).await, (2, vec![1], now("ann", Status::Offline, went_ms)), "since then, not now");
     assert!(soon.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert_eq!(present(&place, "ann").await, now("ann", Status::Offline, went_ms));
     // Once.
     sleep(Duration::from_millis(6 * GRACE_MS)).await;
     place.connect("ann", "g", 3).await;
     assert_eq!(told(&mut gateway).await, (3, vec![1], now("ann", Status::Online, 0)));
+}
+
+/// Goal: whoever begins to watch while a change is on its way is told that change.
+#[tokio::test(start_paused = true)]
+async fn who_begins_to_watch_begins_with_what_the_others_were_told() {
+    let place = Place::new().await;
+    let mut gateway = place.listen("gateway.g").await;
+    place.connect("eve", "g", 1).await;
+    watch(&place, 1, &["ann"]).await;
+    place.connect("ann", "h", 2).await;
+    assert_eq!(told(&mut gateway).await, (1, vec![1], now("ann", Status::Online, 0)));
+    // Her gateway dies, and the grace is not over yet.
+    place.presence.drop_gateway("h").await.expect("dropped");
+    place.connect("sam", "g", 3).await;
+    assert_eq!(watch(&place, 3, &["ann"]).await, [now("ann", Status::Online, 0)]);
+    // She is back in time, which is no news, and goes.
+    place.connect("ann", "g", 4).await;
+    place.disconnect("ann", "g", 4).await;
+    let (number, connections, about) = told(&mut gateway).await;
+    assert_eq!((number, connections, about.status()), (2, vec![1, 3], Status::Offline));
+}
+
+/// Goal: a lease that ended, and was renewed, leaves nobody shown to be away who is there.
+#[tokio::test(start_paused = true)]
+async fn who_was_shown_to_have_gone_by_a_lease_is_shown_to_be_back() {
+    let place = Place::new().await;
+    let mut gateway = place.listen("gateway.g").await;
+    place.connect("eve", "g", 1).await;
+    watch(&place, 1, &["ann"]).await;
+    place.connect("ann", "h", 3).await;
+    assert_eq!(told(&mut gateway).await, (1, vec![1], now("ann", Status::Online, 0)));
+    // Her gateway is not heard of in time, and another instance shows that; the engine keeps what it has.
+    let ann = crate::service::key_of("t", "ann").expect("a user");
+    place.presence.end_lease("h");
+    assert!(!place.presence.look(&ann).await.expect("known").online);
+    assert!(place.presence.show(&ann, false, 0).await.expect("noted").is_some());
+    let noted = place.presence.look(&ann).await.expect("known").noted;
+    assert_eq!(place.presence.show(&ann, false, noted).await.expect("noted"), None);
+    // It comes back, and registers again what is there.
+    place.presence.lease("h", Held::default()).await.expect("leased");
+    place.connect("ann", "h", 3).await;
+    assert_eq!(told(&mut gateway).await, (2, vec![1], now("ann", Status::Online, 0)));
+    assert_eq!(watch(&place, 1, &["ann"]).await, [now("ann", Status::Online, 0)]);
 }
