@@ -301,7 +301,7 @@ async fn who_was_not_told_of_is_named_until_they_were(p: &(impl Presence + ?Size
     assert!(named().await.is_empty());
     p.unregister(&ann, &at("u", 2)).await.expect("unregistered");
     p.unregister(&ann, &at("u", 4)).await.expect("unregistered");
-    assert_eq!(named().await, [ann.clone()], "the last one went");
+    assert_eq!(named().await, std::slice::from_ref(&ann), "the last one went");
     p.register(&cyd, "d", &at("u", 5)).await.expect("registered");
     assert_eq!((show(&cyd, true).await.is_some(), show(&cyd, true).await), (true, None));
     // Shown to be gone while their connection is there: by a lease that had ended.
