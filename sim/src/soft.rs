@@ -1,12 +1,9 @@
 //! Presence and feed behind a way: calls that are late, that were not made, and that were made and not answered.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use posthorn_core::{Held, UserKey};
 use posthorn_feed::{Fed, Feed, FeedError};
 use posthorn_presence::{ConnectionRef, Lease, Look, Presence, PresenceError, Untold, memory::MemoryPresence};
@@ -58,12 +55,12 @@ struct Noted {
 impl Times {
     fn renew(&self, gateway: &str) {
         let ends = turmoil::sim_elapsed().unwrap_or_default() + LEASE;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).leases_end.insert(gateway.to_owned(), ends);
+        self.0.lock().leases_end.insert(gateway.to_owned(), ends);
     }
 
     fn end_leases(&self, presence: &MemoryPresence) {
         let now = turmoil::sim_elapsed().unwrap_or_default();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).leases_end.retain(|gateway, ends| {
+        self.0.lock().leases_end.retain(|gateway, ends| {
             let lives = *ends > now;
             if !lives {
                 presence.end_lease(gateway);
@@ -76,7 +73,7 @@ impl Times {
     async fn untold(&self, presence: &MemoryPresence, for_ms: u64, limit: usize) -> Shown<Vec<Untold>> {
         let all = presence.untold(0, usize::MAX).await?;
         let now = turmoil::sim_elapsed().unwrap_or_default();
-        let since = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).untold_since;
+        let since = &mut self.0.lock().untold_since;
         since.retain(|noted, _| all.iter().any(|untold| untold.noted == *noted));
         let all = all.into_iter().map(|untold| {
             let since = *since.entry(untold.noted).or_insert(now);
