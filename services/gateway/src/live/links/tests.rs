@@ -1,4 +1,4 @@
-use posthorn_proto::internal::PlaceOnSubject;
+use posthorn_proto::internal::{Cut, PlaceOnSubject};
 use prost::Message;
 
 use super::{Subject::*, *};
@@ -159,6 +159,19 @@ fn who_does_not_answer_holds_nothing_back_and_what_is_held_is_bounded() {
         last = bench.take(Own, "r1", number);
     }
     assert_eq!(last, lost(&[5, 6, 7, 8, 9, 10, 11, 12, 13]));
+}
+
+#[test]
+fn of_what_is_held_behind_several_holes_what_is_behind_the_last_goes_on_and_every_cut() {
+    let mut bench = Bench::with_two();
+    assert_eq!(bench.take(Own, "r1", 1), fine(&[1]));
+    for number in [3, 7, 8] {
+        assert_eq!(bench.take(Own, "r1", number), fine(&[]));
+    }
+    let cut = Publication { what: Some(What::Cut(Cut::default())), ..publication("r1", 5) };
+    assert_eq!(seen(bench.links.take(Own, cut, bench.now)), fine(&[]));
+    assert_eq!(bench.conclude(&[], false), lost(&[5, 7, 8]));
+    assert_eq!(bench.take(Own, "r1", 9), fine(&[9]));
 }
 
 #[test]
