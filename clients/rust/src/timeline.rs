@@ -153,8 +153,7 @@ impl Timelines {
     pub fn all_listed(&mut self) -> Events {
         let mut events = Vec::new();
         for (name, timeline) in self.map.iter_mut().filter(|(_, one)| one.asked && one.seen.is_none()) {
-            let joined = timeline.held.values().find(|entry| joins(entry, &self.me)).map(|entry| entry.seq);
-            if let Some(seq) = joined {
+            if let Some(seq) = timeline.own_join(&self.me) {
                 let mut out = Out::new(name);
                 timeline.seen = Some(seq - 1);
                 timeline.drain(&mut out);
@@ -176,7 +175,7 @@ impl Timelines {
         if timeline.seen.is_none() {
             let begin = conversation.visible.first().map_or(conversation.end_seq, |range| range.from.saturating_sub(1));
             timeline.seen = Some(if first { conversation.end_seq } else { begin });
-            let joined = timeline.held.values().find(|entry| joins(entry, &self.me)).map(|entry| entry.seq);
+            let joined = timeline.own_join(&self.me);
             if let (Some(seq), [Range { from: 1, to: 0 }], false) = (joined, &*conversation.visible, first) {
                 // They may see what was said before they came, and need not be told all of it.
                 out.gap(1, seq - 1, Gap::TooFar);
@@ -237,6 +236,12 @@ impl Timeline {
         out.entry(entry);
     }
 
+    /// Where the user begins to see, of what is held.
+    fn own_join(&self, me: &str) -> Option<u64> {
+        let joins = |entry: &&Entry| entry.kind() == Kind::Joined && about(entry) == Some(me);
+        self.held.values().find(joins).map(|entry| entry.seq)
+    }
+
     /// Gives what is held and follows without a hole.
     fn drain(&mut self, out: &mut Out) {
         while let (Some(seen), Some((&seq, _))) = (self.seen, self.held.first_key_value()) {
@@ -285,11 +290,6 @@ fn any_visible(visible: &[Range], from: u64, to: u64) -> bool {
 
 fn about(entry: &Entry) -> Option<&str> {
     Some(entry.body.as_ref()?.member.as_ref()?.user.as_str())
-}
-
-/// With this entry the user begins to see.
-fn joins(entry: &Entry, me: &str) -> bool {
-    entry.kind() == Kind::Joined && about(entry) == Some(me)
 }
 
 /// Collects events; entries that follow each other become one.

@@ -67,6 +67,10 @@ impl RedisPresence {
         Ok(u64::try_from(version).ok().filter(|version| *version > 0))
     }
 
+    fn is_shown(&self, user: &UserKey) -> (Place, Cmd) {
+        (Place::of(user), cmd("EXISTS").arg(self.keys.shown(user)).to_owned())
+    }
+
     /// For the connections of a user, those of gateways without a lease too.
     fn registered(&self, user: &UserKey) -> (Place, Cmd) {
         (Place::of(user), cmd("HKEYS").arg(self.keys.connections(user)).to_owned())
@@ -172,7 +176,7 @@ impl Presence for RedisPresence {
         let place = Place::of(user);
         let asked = vec![
             self.registered(user),
-            (place, cmd("EXISTS").arg(self.keys.shown(user)).to_owned()),
+            self.is_shown(user),
             (place, cmd("ZSCORE").arg(self.keys.untold(place)).arg(name(user)).to_owned()),
         ];
         let mut found = self.link.batch("look", asked).await?;
@@ -188,8 +192,7 @@ impl Presence for RedisPresence {
     }
 
     async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>> {
-        let ask = |user: &UserKey| (Place::of(user), cmd("EXISTS").arg(self.keys.shown(user)).to_owned());
-        let found = self.link.batch("shown", users.iter().map(ask).collect()).await?;
+        let found = self.link.batch("shown", users.iter().map(|user| self.is_shown(user)).collect()).await?;
         Ok(found.iter().map(|there| number(there) == 1).collect())
     }
 

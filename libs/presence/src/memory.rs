@@ -74,6 +74,10 @@ impl State {
         self.gateways.get(&at.gateway).is_none_or(|gateway| gateway.lease != LeaseOf::Ended)
     }
 
+    fn online(&self, user: &UserKey) -> bool {
+        self.users.get(user).is_some_and(|all| all.iter().any(|at| self.lives(at)))
+    }
+
     fn registered(&self, at: &ConnectionRef) -> bool {
         self.gateways.get(&at.gateway).is_some_and(|gateway| gateway.connections.contains_key(&at.connection))
     }
@@ -178,8 +182,7 @@ impl Presence for MemoryPresence {
 
     async fn online(&self, users: &[UserKey]) -> Result<Vec<bool>> {
         let state = self.0.lock();
-        let of = |user| state.users.get(user).is_some_and(|all| all.iter().any(|at| state.lives(at)));
-        Ok(users.iter().map(of).collect())
+        Ok(users.iter().map(|user| state.online(user)).collect())
     }
 
     async fn lease(&self, gateway: &str, held: Held) -> Result<Lease> {
@@ -239,8 +242,7 @@ impl Presence for MemoryPresence {
 
     async fn look(&self, user: &UserKey) -> Result<Look> {
         let state = self.0.lock();
-        let online = state.users.get(user).is_some_and(|all| all.iter().any(|at| state.lives(at)));
-        Ok(Look { online, shown: state.shown.contains(user), noted: state.noted(user) })
+        Ok(Look { online: state.online(user), shown: state.shown.contains(user), noted: state.noted(user) })
     }
 
     async fn show(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>> {

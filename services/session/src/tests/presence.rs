@@ -26,6 +26,15 @@ async fn watch(place: &Place, connection: u64, users: &[&str]) -> Vec<PresenceNo
     place.client.clone().watch(request).await.expect("watched").into_inner().now
 }
 
+/// With what comes to eve's gateway, of which hers is connection 1.
+async fn eve_watches_ann() -> (Place, Box<dyn Subscription>) {
+    let place = Place::new().await;
+    let gateway = place.listen("gateway.g").await;
+    place.connect("eve", "g", 1).await;
+    watch(&place, 1, &["ann"]).await;
+    (place, gateway)
+}
+
 async fn present(place: &Place, user: &str) -> PresenceNow {
     let request = PresenceRequest { tenant: "t".into(), users: vec![user.into()] };
     place.client.clone().presence(request).await.expect("answered").into_inner().now.remove(0)
@@ -90,10 +99,7 @@ async fn a_user_goes_offline_a_grace_after_the_last_connection_and_watchers_are_
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_back_within_the_grace_never_was_away() {
-    let place = Place::new().await;
-    let mut gateway = place.listen("gateway.g").await;
-    place.connect("eve", "g", 1).await;
-    watch(&place, 1, &["ann"]).await;
+    let (place, mut gateway) = eve_watches_ann().await;
     place.connect("ann", "g", 2).await;
     for connection in 3..8 {
         place.disconnect("ann", "g", connection - 1).await;
@@ -111,10 +117,7 @@ async fn who_comes_back_within_the_grace_never_was_away() {
 #[tokio::test(start_paused = true)]
 async fn the_last_word_on_a_user_who_comes_as_the_grace_ends_is_right() {
     for after_ms in GRACE_MS - 2..GRACE_MS + 3 {
-        let place = Place::new().await;
-        let mut gateway = place.listen("gateway.g").await;
-        place.connect("eve", "g", 1).await;
-        watch(&place, 1, &["ann"]).await;
+        let (place, mut gateway) = eve_watches_ann().await;
         place.connect("ann", "g", 2).await;
         place.disconnect("ann", "g", 2).await;
         sleep(Duration::from_millis(after_ms)).await;
@@ -314,10 +317,7 @@ async fn changes_by_two_instances_have_growing_versions_and_end_with_the_truth()
 /// Goal: an instance that ends between a change and its telling leaves no watcher with what is not so.
 #[tokio::test(start_paused = true)]
 async fn what_nobody_tells_a_sweep_does() {
-    let place = Place::new().await;
-    let mut gateway = place.listen("gateway.g").await;
-    place.connect("eve", "g", 1).await;
-    watch(&place, 1, &["ann"]).await;
+    let (place, mut gateway) = eve_watches_ann().await;
     let ann = crate::service::key_of("t", "ann").expect("a user");
     let at = ConnectionRef { gateway: "g".into(), connection: 2 };
     let soon = Duration::from_millis(GRACE_MS)..Duration::from_millis(2 * GRACE_MS + 2_000);
@@ -341,10 +341,7 @@ async fn what_nobody_tells_a_sweep_does() {
 /// Goal: whoever begins to watch while a change is on its way is told that change.
 #[tokio::test(start_paused = true)]
 async fn who_begins_to_watch_begins_with_what_the_others_were_told() {
-    let place = Place::new().await;
-    let mut gateway = place.listen("gateway.g").await;
-    place.connect("eve", "g", 1).await;
-    watch(&place, 1, &["ann"]).await;
+    let (place, mut gateway) = eve_watches_ann().await;
     place.connect("ann", "h", 2).await;
     assert_eq!(told(&mut gateway).await, (1, vec![1], now("ann", Status::Online, 0)));
     // Her gateway dies, and the grace is not over yet.
@@ -361,10 +358,7 @@ async fn who_begins_to_watch_begins_with_what_the_others_were_told() {
 /// Goal: a lease that ended, and was renewed, leaves nobody shown to be away who is there.
 #[tokio::test(start_paused = true)]
 async fn who_was_shown_to_have_gone_by_a_lease_is_shown_to_be_back() {
-    let place = Place::new().await;
-    let mut gateway = place.listen("gateway.g").await;
-    place.connect("eve", "g", 1).await;
-    watch(&place, 1, &["ann"]).await;
+    let (place, mut gateway) = eve_watches_ann().await;
     place.connect("ann", "h", 3).await;
     assert_eq!(told(&mut gateway).await, (1, vec![1], now("ann", Status::Online, 0)));
     // Her gateway is not heard of in time, and another instance shows that; the engine keeps what it has.
