@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use posthorn_core::{Held, UserKey};
 use posthorn_feed::{Fed, Feed, FeedError};
-use posthorn_presence::{ConnectionRef, Lease, Look, Presence, PresenceError, Untold, memory::MemoryPresence};
+use posthorn_presence::{
+    ConnectionRef, Lease, Look, Outstanding, Presence, PresenceError, Untold, memory::MemoryPresence,
+};
 
 use crate::engines::Way;
 
@@ -48,8 +50,7 @@ pub struct Times(Arc<Mutex<Noted>>);
 #[derive(Default)]
 struct Noted {
     leases_end: BTreeMap<String, Duration>,
-    /// By the number of the note.
-    untold_since: BTreeMap<u64, Duration>,
+    untold_since: BTreeMap<(UserKey, Outstanding), Duration>,
 }
 
 impl Times {
@@ -74,9 +75,9 @@ impl Times {
         let all = presence.untold(0, usize::MAX).await?;
         let now = turmoil::sim_elapsed().unwrap_or_default();
         let since = &mut self.0.lock().untold_since;
-        since.retain(|noted, _| all.iter().any(|untold| untold.noted == *noted));
+        since.retain(|(user, what), _| all.iter().any(|untold| untold.user == *user && untold.what == *what));
         let all = all.into_iter().map(|untold| {
-            let since = *since.entry(untold.noted).or_insert(now);
+            let since = *since.entry((untold.user.clone(), untold.what)).or_insert(now);
             let ago_ms = u64::try_from(now.saturating_sub(since).as_millis()).unwrap_or(u64::MAX);
             Untold { ago_ms, ..untold }
         });
@@ -156,16 +157,16 @@ impl Presence for FarPresence {
         self.way.presence(self.inner().look(user)).await
     }
 
-    async fn show(&self, user: &UserKey, online: bool, noted: u64) -> Shown<Option<u64>> {
-        self.way.presence(self.inner().show(user, online, noted)).await
+    async fn show(&self, user: &UserKey, online: bool, noted: u64, told: u64) -> Shown<Option<u64>> {
+        self.way.presence(self.inner().show(user, online, noted, told)).await
     }
 
     async fn shown(&self, users: &[UserKey]) -> Shown<Vec<bool>> {
         self.way.presence(self.inner().shown(users)).await
     }
 
-    async fn show_again(&self, user: &UserKey, online: bool, noted: u64) -> Shown<Option<u64>> {
-        self.way.presence(self.inner().show_again(user, online, noted)).await
+    async fn show_again(&self, user: &UserKey, telling: u64) -> Shown<Option<(u64, bool)>> {
+        self.way.presence(self.inner().show_again(user, telling)).await
     }
 
     async fn untold(&self, for_ms: u64, limit: usize) -> Shown<Vec<Untold>> {

@@ -52,8 +52,12 @@ impl Keys {
         format!("{}:@:{}:v", self.prefix, place.tag())
     }
 
-    pub fn untold(&self, place: Place) -> String {
-        format!("{}:@:{}:untold", self.prefix, place.tag())
+    pub fn noted(&self, place: Place) -> String {
+        format!("{}:@:{}:noted", self.prefix, place.tag())
+    }
+
+    pub fn telling(&self, place: Place) -> String {
+        format!("{}:@:{}:telling", self.prefix, place.tag())
     }
 
     pub fn watchers(&self, user: &UserKey) -> String {

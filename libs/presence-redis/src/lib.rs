@@ -10,7 +10,8 @@
 //! | `P:TENANT:{cN}:u:USER` | hash: `GATEWAY:CONNECTION` -> device |
 //! | `P:TENANT:{cN}:s:USER` | there while watchers were told that the user is online |
 //! | `P:@:{cN}:v` | the version of the last change of what watchers of somebody in the cell were told: µs, or one more than the one before |
-//! | `P:@:{cN}:untold` | sorted set: tenant/user who came, went or were shown, and were not shown to be so since -> µs of the server's clock |
+//! | `P:@:{cN}:noted` | sorted set: tenant/user who came or went, and were not shown as they are since -> µs of the server's clock |
+//! | `P:@:{cN}:telling` | sorted set: tenant/user of whom watchers are being told -> the version of what they are told |
 //! | `P:TENANT:{cN}:w:USER` | set: `GATEWAY:CONNECTION` that watch the user |
 //! | `P:@:{cN}:g:GATEWAY` | hash: the gateway's connections whose users are in this cell -> weight/tenant/user; `#`: sum of the weights |
 //! | `P:@:{cN}:c:GATEWAY:CONNECTION` | set: tenant/user that the connection watches |

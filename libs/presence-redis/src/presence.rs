@@ -58,13 +58,16 @@ impl RedisPresence {
         self.leases.clear();
     }
 
-    async fn note_shown(&self, user: &UserKey, online: bool, again: bool, noted: u64) -> Result<Option<u64>> {
+    /// `what`: `1`, `0` or `again`, as the script has them.
+    async fn note_shown(&self, user: &UserKey, what: &str, told: u64, noted: u64) -> Result<Option<(u64, bool)>> {
         let place = Place::of(user);
-        let keys = [self.keys.shown(user), self.keys.version(place), self.keys.untold(place)];
-        let flag = |flag: bool| u8::from(flag).to_string();
-        let arguments = [self.config.keep_ms.to_string(), flag(online), flag(again), name(user), noted.to_string()];
-        let version = number(&self.link.script("show", &SHOW, &keys, &arguments).await?);
-        Ok(u64::try_from(version).ok().filter(|version| *version > 0))
+        let keys = [self.keys.shown(user), self.keys.version(place), self.keys.telling(place), self.keys.noted(place)];
+        let keep = self.config.keep_ms.to_string();
+        let arguments = [keep, name(user), told.to_string(), what.to_owned(), noted.to_string()];
+        let Value::Array(answer) = self.link.script("show", &SHOW, &keys, &arguments).await? else { return Ok(None) };
+        let [version, online] = [0, 1].map(|at| answer.get(at).map_or(0, number));
+        let version = u64::try_from(version).ok().filter(|version| *version > 0);
+        Ok(version.map(|version| (version, online == 1)))
     }
 
     fn is_shown(&self, user: &UserKey) -> (Place, Cmd) {
@@ -88,7 +91,7 @@ impl Presence for RedisPresence {
         let keys = [
             self.keys.connections(user),
             self.keys.index(place, &at.gateway),
-            self.keys.untold(place),
+            self.keys.noted(place),
             self.keys.shown(user),
         ];
         let weight = Held::weight(user, at.connection);
@@ -110,7 +113,7 @@ impl Presence for RedisPresence {
             self.keys.connections(user),
             self.keys.index(place, &at.gateway),
             self.keys.watching(place, at),
-            self.keys.untold(place),
+            self.keys.noted(place),
         ];
         let arguments = [field(at), at.connection.to_string(), name(user), self.config.keep_ms.to_string()];
         let Value::Array(answer) = self.link.script("unregister", &UNREGISTER, &keys, &arguments).await? else {
@@ -177,7 +180,7 @@ impl Presence for RedisPresence {
         let asked = vec![
             self.registered(user),
             self.is_shown(user),
-            (place, cmd("ZSCORE").arg(self.keys.untold(place)).arg(name(user)).to_owned()),
+            (place, cmd("ZSCORE").arg(self.keys.noted(place)).arg(name(user)).to_owned()),
         ];
         let mut found = self.link.batch("look", asked).await?;
         let rest = found.split_off(found.len().min(1));
@@ -187,8 +190,9 @@ impl Presence for RedisPresence {
         Ok(Look { online: !here.is_empty(), shown, noted })
     }
 
-    async fn show(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>> {
-        self.note_shown(user, online, false, noted).await
+    async fn show(&self, user: &UserKey, online: bool, noted: u64, told: u64) -> Result<Option<u64>> {
+        let change = self.note_shown(user, if online { "1" } else { "0" }, told, noted).await?;
+        Ok(change.map(|(version, _)| version))
     }
 
     async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>> {
@@ -196,8 +200,8 @@ impl Presence for RedisPresence {
         Ok(found.iter().map(|there| number(there) == 1).collect())
     }
 
-    async fn show_again(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>> {
-        self.note_shown(user, online, true, noted).await
+    async fn show_again(&self, user: &UserKey, telling: u64) -> Result<Option<(u64, bool)>> {
+        self.note_shown(user, "again", telling, 0).await
     }
 
     async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<Untold>> {

@@ -27,7 +27,7 @@ impl Source {
 }
 
 scripts! {
-    /// connections, index, untold, shown; field, device, connection, owner, weight, keep, user -> 1: the user's
+    /// connections, index, noted, shown; field, device, connection, owner, weight, keep, user -> 1: the user's
     /// first, or they are not shown to be online
     REGISTER = "
 local first = redis.call('EXISTS', KEYS[1]) == 0
@@ -43,7 +43,7 @@ redis.call('ZADD', KEYS[3], time[1] * 1000000 + time[2], ARGV[7])
 redis.call('PEXPIRE', KEYS[3], ARGV[6])
 return 1";
 
-    /// connections, index, watching, untold; field, connection, user, keep -> {1: the user's last, whom it watched}
+    /// connections, index, watching, noted; field, connection, user, keep -> {1: the user's last, whom it watched}
     UNREGISTER = "
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return {0, {}} end
 local owner = redis.call('HGET', KEYS[2], ARGV[2])
@@ -69,32 +69,39 @@ for i = 3, #ARGV do redis.call('SADD', KEYS[2], ARGV[i]) end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return {1, before}";
 
-    /// shown, version, untold; keep, 1: online, 1: again, user, noted -> the version of the change, 0: it is none.
-    /// Versions are µs, and grow also where the one before was lost.
+    /// shown, version, telling, noted; keep, user, version that was told, 1: online, 0: offline, again: as it is shown,
+    /// noted -> {the version of the change, 0: it is none, 1: online}. Versions are µs, and grow also where the one
+    /// before was lost.
     SHOW = "
-local noted = redis.call('ZSCORE', KEYS[3], ARGV[4])
-local same = noted and tonumber(noted) == tonumber(ARGV[5])
-if ARGV[3] == '1' and not same then return 0 end
-local was = redis.call('EXISTS', KEYS[1])
-if ARGV[2] == '1' then
-  redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])
-else
-  redis.call('DEL', KEYS[1])
+local function is(key, number)
+  local score = redis.call('ZSCORE', key, ARGV[2])
+  return score and tonumber(score) == tonumber(number)
 end
-if was == tonumber(ARGV[2]) and ARGV[3] == '0' then
-  if same then redis.call('ZREM', KEYS[3], ARGV[4]) end
-  return 0
+local online = redis.call('EXISTS', KEYS[1])
+local same = is(KEYS[3], ARGV[3])
+if ARGV[4] == 'again' then
+  if not same then return {0, online} end
+else
+  if same then redis.call('ZREM', KEYS[3], ARGV[2]) end
+  if is(KEYS[4], ARGV[5]) then redis.call('ZREM', KEYS[4], ARGV[2]) end
+  local was = online
+  online = tonumber(ARGV[4])
+  if online == 1 then
+    redis.call('SET', KEYS[1], 1, 'PX', ARGV[1])
+  else
+    redis.call('DEL', KEYS[1])
+  end
+  if was == online then return {0, online} end
 end
 local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-redis.call('ZADD', KEYS[3], now, ARGV[4])
-redis.call('PEXPIRE', KEYS[3], ARGV[1])
 local last = tonumber(redis.call('GET', KEYS[2]) or '0')
-local version = math.max(last + 1, now)
-redis.call('SET', KEYS[2], string.format('%.0f', version), 'PX', ARGV[1])
-return version";
+local version = string.format('%.0f', math.max(last + 1, time[1] * 1000000 + time[2]))
+redis.call('SET', KEYS[2], version, 'PX', ARGV[1])
+redis.call('ZADD', KEYS[3], version, ARGV[2])
+redis.call('PEXPIRE', KEYS[3], ARGV[1])
+return {tonumber(version), online}";
 
-    /// index, untold; prefix, tag, gateway, how many, keep -> {1: more are left, users gone offline, [connection,
+    /// index, noted; prefix, tag, gateway, how many, keep -> {1: more are left, users gone offline, [connection,
     /// watched user]...}
     DROP = "
 local time = redis.call('TIME')
@@ -125,13 +132,16 @@ local left = redis.call('HLEN', KEYS[1])
 if left <= 1 then redis.call('DEL', KEYS[1]) end
 return {left > 1 and 1 or 0, offline, watched}";
 
-    /// untold; for, how many -> {now, [user, noted]...}, those noted longer than so many ms ago; in µs
+    /// noted, telling; for, how many -> {now, [user, noted]..., [user, version]...}, those of longer than so many ms
+    /// ago; in µs
     UNTOLD = "
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local before = string.format('%.0f', now - ARGV[1] * 1000)
-local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', before, 'WITHSCORES', 'LIMIT', 0, ARGV[2])
-return {now, found}";
+local function old(key)
+  return redis.call('ZRANGEBYSCORE', key, '-inf', before, 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+end
+return {now, old(KEYS[1]), old(KEYS[2])}";
 
     /// index; prefix, tag, gateway, keep, cursor, how many -> {cursor of the next step, users that those
     /// connections watch}. They live `keep` again; the index too, when all of it was seen.

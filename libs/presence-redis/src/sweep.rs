@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use posthorn_core::UserKey;
-use posthorn_presence::{ConnectionRef, Presence, Result, Untold};
+use posthorn_presence::{ConnectionRef, Outstanding, Presence, Result, Untold};
 use redis::{Value, cmd};
 
 use crate::{
@@ -32,7 +32,7 @@ impl RedisPresence {
     }
 
     async fn drop_cell(&self, gateway: &str, place: Place) -> Result<Vec<UserKey>> {
-        let keys = [self.keys.index(place, gateway), self.keys.untold(place)];
+        let keys = [self.keys.index(place, gateway), self.keys.noted(place)];
         let keep_ms = self.config.keep_ms.to_string();
         let arguments = [self.keys.prefix.clone(), place.tag(), gateway.to_owned(), AT_ONCE.to_string(), keep_ms];
         let mut offline = Vec::new();
@@ -85,18 +85,21 @@ impl RedisPresence {
     }
 
     async fn untold_in(&self, place: Place, for_ms: u64, limit: usize) -> Result<Vec<Untold>> {
-        let (keys, arguments) = ([self.keys.untold(place)], [for_ms.to_string(), limit.to_string()]);
+        let keys = [self.keys.noted(place), self.keys.telling(place)];
+        let arguments = [for_ms.to_string(), limit.to_string()];
         let Value::Array(answer) = self.link.script("untold", &UNTOLD, &keys, &arguments).await? else {
             return Ok(Vec::new());
         };
         let mut answer = answer.into_iter();
         let now = answer.next().as_ref().map_or(0, number).unsigned_abs();
-        let found = answer.next().map_or_else(|| Ok(Vec::new()), read)?;
-        let untold = found.chunks_exact(2).filter_map(|pair| {
-            let noted = score(&pair[1]);
-            Some(Untold { user: user_of(&pair[0])?, noted, ago_ms: now.saturating_sub(noted) / 1_000 })
-        });
-        Ok(untold.collect())
+        let mut all = Vec::new();
+        for (found, what) in answer.zip([Outstanding::Noted, Outstanding::Telling]) {
+            all.extend(read(found)?.chunks_exact(2).filter_map(|pair| {
+                let at = score(&pair[1]);
+                Some(Untold { user: user_of(&pair[0])?, what: what(at), ago_ms: now.saturating_sub(at) / 1_000 })
+            }));
+        }
+        Ok(all)
     }
 
     /// Cell by cell: what is there is read, and what should not be is unregistered as its gateway would have.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use posthorn_core::{Held, TenantId, UserId, UserKey};
 
-use crate::{ConnectionRef, LeaseState, Presence};
+use crate::{ConnectionRef, LeaseState, Look, Outstanding, Presence};
 
 /// What the suite does to the engine below the driver.
 #[async_trait]
@@ -53,14 +53,15 @@ pub async fn run(presence: Arc<impl Presence + ?Sized>, engine: &impl Engine) {
     watchers_of_a_dead_gateway_are_not_told(&*presence, engine).await;
     what_was_shown_changes_once(&*presence).await;
     versions_of_what_was_shown_grow(&*presence, engine).await;
-    who_was_not_told_of_is_named_until_they_were(&*presence).await;
+    who_came_or_went_is_noted_until_they_are_shown(&*presence).await;
+    a_change_is_being_told_until_somebody_said_that_they_did(&*presence).await;
 }
 
 async fn first_and_last_connection_are_told(p: &(impl Presence + ?Sized)) {
     let ann = user("one", "ann");
     assert!(p.register(&ann, "phone", &at("g", 1)).await.expect("registered"));
     assert!(p.register(&ann, "web", &at("h", 1)).await.expect("registered"), "nobody was told yet");
-    assert!(p.show(&ann, true, 0).await.expect("noted").is_some());
+    assert!(p.show(&ann, true, 0, 0).await.expect("noted").is_some());
     assert!(!p.register(&ann, "phone", &at("g", 1)).await.expect("again"), "changes nothing");
     let mut found = p.lookup(std::slice::from_ref(&ann)).await.expect("found");
     found.sort();
@@ -70,7 +71,7 @@ async fn first_and_last_connection_are_told(p: &(impl Presence + ?Sized)) {
     assert_eq!(p.online(std::slice::from_ref(&ann)).await.expect("known"), [true]);
     assert!(p.unregister(&ann, &at("h", 1)).await.expect("none left"));
     assert!(!p.unregister(&ann, &at("h", 1)).await.expect("gone"), "only once");
-    assert!(p.show(&ann, false, 0).await.expect("noted").is_some());
+    assert!(p.show(&ann, false, 0, 0).await.expect("noted").is_some());
     assert_eq!(p.online(&[ann]).await.expect("known"), [false]);
 }
 
@@ -235,7 +236,7 @@ async fn what_was_shown_changes_once(p: &(impl Presence + ?Sized)) {
     let ann = user("one", "ann");
     let mut changes = Vec::new();
     for online in [false, true, true, false, false, true, false] {
-        changes.push(p.show(&ann, online, 0).await.expect("noted").is_some());
+        changes.push(p.show(&ann, online, 0, 0).await.expect("noted").is_some());
         let shown = p.shown(&[user("two", "ann"), ann.clone()]).await.expect("known");
         assert_eq!(shown, [false, online], "what was shown last");
         assert_eq!(p.look(&ann).await.expect("known").shown, online);
@@ -248,78 +249,117 @@ async fn versions_of_what_was_shown_grow(p: &(impl Presence + ?Sized), engine: &
     let of = async |who: &UserKey| p.versions(&[bob.clone(), who.clone()]).await.expect("known")[1];
     let mut last = of(&ann).await;
     for online in [true, false, true, false, true] {
-        let version = p.show(&ann, online, 0).await.expect("noted").expect("a change");
+        let version = p.show(&ann, online, 0, 0).await.expect("noted").expect("a change");
         assert!(version > last, "{version} after {last}");
         assert!(version < 1 << 53, "a JSON number holds it");
         assert_eq!(of(&ann).await, version, "what is read now has all changes up to it");
         last = version;
-        p.show(&bob, online, 0).await.expect("noted");
+        p.show(&bob, online, 0, 0).await.expect("noted");
     }
-    let noted = p.look(&ann).await.expect("known").noted;
-    let version = p.show_again(&ann, true, noted).await.expect("noted").expect("as it was noted");
-    assert!(version > last, "{version} after {last}");
+    let (version, online) = p.show_again(&ann, last).await.expect("noted").expect("nobody said that they told it");
+    assert!(online && version > last, "{version} after {last}");
     last = version;
     engine.forget().await;
-    let version = p.show(&ann, true, 0).await.expect("noted").expect("a change: nothing is known of the one before");
+    let version = p.show(&ann, true, 0, 0).await.expect("noted").expect("a change: nothing is known of the one before");
     assert!(version > last, "{version} after {last}, which was lost");
     assert!(p.versions(&[]).await.expect("of nobody").is_empty());
 }
 
-async fn who_was_not_told_of_is_named_until_they_were(p: &(impl Presence + ?Sized)) {
-    let (ann, bob, cyd) = (user("one", "untold-ann"), user("two", "untold-bob"), user("one", "untold-cyd"));
-    let own = |user: &UserKey| user.user.as_str().starts_with("untold-");
-    let named = async || {
-        let all = p.untold(0, 1_000).await.expect("known");
-        let mut own: Vec<UserKey> = all.into_iter().map(|untold| untold.user).filter(own).collect();
-        own.sort();
-        own
-    };
+/// What is outstanding of a user of this test: (noted, being told).
+async fn outstanding(p: &(impl Presence + ?Sized), user: &UserKey) -> (bool, bool) {
+    let all = p.untold(0, 1_000).await.expect("known");
+    let mut found = (false, false);
+    for untold in all.iter().filter(|untold| untold.user == *user) {
+        match untold.what {
+            Outstanding::Noted(_) => found.0 = true,
+            Outstanding::Telling(_) => found.1 = true,
+        }
+    }
+    found
+}
+
+async fn who_came_or_went_is_noted_until_they_are_shown(p: &(impl Presence + ?Sized)) {
+    let (ann, bob, cyd) = (user("one", "noted-ann"), user("two", "noted-bob"), user("one", "noted-cyd"));
     let look = async |user: &UserKey| p.look(user).await.expect("known");
     let show = async |user: &UserKey, online| {
         let noted = look(user).await.noted;
-        p.show(user, online, noted).await.expect("noted")
+        let version = p.show(user, online, noted, 0).await.expect("noted")?;
+        assert_eq!(p.show(user, online, 0, version).await.expect("noted"), None);
+        Some(version)
     };
     p.lease("u", Held::default()).await.expect("leased");
     for (user, connection) in [(&ann, 1), (&ann, 2), (&bob, 3)] {
         p.register(user, "d", &at("u", connection)).await.expect("registered");
+        assert_eq!(outstanding(p, user).await, (true, false), "they came");
     }
-    assert_eq!(named().await, [ann.clone(), bob.clone()], "they came");
-    assert!(p.untold(600_000, 1_000).await.expect("known").iter().all(|untold| !own(&untold.user)), "not so long ago");
+    let old = p.untold(600_000, 1_000).await.expect("known");
+    assert!(old.iter().all(|untold| untold.user != ann && untold.user != bob), "not so long ago");
     let first = look(&ann).await;
     assert!(first.online && !first.shown && first.noted > 0);
-    assert!(show(&ann, true).await.is_some());
-    assert!(named().await.contains(&ann), "whoever shows it may not get to tell it");
-    let second = look(&ann).await;
-    assert!(second.shown && second.noted != first.noted);
-    assert_eq!(p.show(&ann, true, first.noted).await.expect("noted"), None);
-    assert!(named().await.contains(&ann), "something was noted since that look");
-    assert_eq!((show(&ann, true).await, show(&bob, true).await.is_some(), show(&bob, true).await), (None, true, None));
-    assert!(named().await.is_empty() && look(&ann).await.noted == 0, "told");
+    assert!(show(&ann, true).await.is_some() && show(&bob, true).await.is_some());
+    assert_eq!(look(&ann).await, Look { online: true, shown: true, noted: 0 });
+    assert_eq!((outstanding(p, &ann).await, outstanding(p, &bob).await), ((false, false), (false, false)));
     // Neither a second connection nor its end is news.
     assert!(!p.register(&ann, "d", &at("u", 4)).await.expect("registered"));
     p.unregister(&ann, &at("u", 1)).await.expect("unregistered");
-    assert!(named().await.is_empty());
+    assert_eq!(outstanding(p, &ann).await, (false, false));
     p.unregister(&ann, &at("u", 2)).await.expect("unregistered");
     p.unregister(&ann, &at("u", 4)).await.expect("unregistered");
-    assert_eq!(named().await, std::slice::from_ref(&ann), "the last one went");
-    p.register(&cyd, "d", &at("u", 5)).await.expect("registered");
-    assert_eq!((show(&cyd, true).await.is_some(), show(&cyd, true).await), (true, None));
+    assert_eq!(outstanding(p, &ann).await, (true, false), "the last one went");
+    // Back, and looked at before: that look's note is another one.
+    let gone = look(&ann).await;
+    p.register(&ann, "d", &at("u", 5)).await.expect("registered");
+    assert_eq!(p.show(&ann, true, gone.noted, 0).await.expect("noted"), None);
+    assert_eq!(outstanding(p, &ann).await, (true, false), "something was noted since that look");
+    assert_eq!(show(&ann, true).await, None);
+    assert_eq!(outstanding(p, &ann).await, (false, false));
     // Shown to be gone while their connection is there: by a lease that had ended.
-    assert_eq!((show(&cyd, false).await.is_some(), show(&cyd, false).await), (true, None));
-    assert!(p.register(&cyd, "d", &at("u", 5)).await.expect("again"), "watchers think they went");
-    assert_eq!((show(&cyd, true).await.is_some(), show(&cyd, true).await), (true, None));
+    p.register(&cyd, "d", &at("u", 6)).await.expect("registered");
+    assert!(show(&cyd, true).await.is_some() && show(&cyd, false).await.is_some());
+    assert!(p.register(&cyd, "d", &at("u", 6)).await.expect("again"), "watchers think they went");
+    assert!(show(&cyd, true).await.is_some());
     let mut dropped = p.drop_gateway("u").await.expect("dropped");
     dropped.sort();
-    assert_eq!(dropped, [cyd.clone(), bob.clone()]);
-    assert_eq!(named().await, [ann.clone(), cyd.clone(), bob.clone()], "and those of a gateway that is gone");
+    assert_eq!(dropped, [ann.clone(), cyd.clone(), bob.clone()]);
     for user in [&ann, &bob, &cyd] {
-        let noted = look(user).await.noted;
-        assert_eq!(p.show_again(user, false, noted + 1).await.expect("noted"), None, "somebody else does");
-        assert!(p.show_again(user, false, noted).await.expect("noted").is_some());
-        assert_eq!(p.show_again(user, false, noted).await.expect("noted"), None, "somebody else did");
-        assert!(named().await.contains(user));
-        assert_eq!(show(user, false).await, None);
-        assert_eq!(p.show_again(user, false, 0).await.expect("noted"), None, "told");
+        assert_eq!(outstanding(p, user).await, (true, false), "and those of a gateway that is gone");
+        assert!(show(user, false).await.is_some());
+        assert_eq!(outstanding(p, user).await, (false, false));
     }
-    assert!(named().await.is_empty());
+}
+
+async fn a_change_is_being_told_until_somebody_said_that_they_did(p: &(impl Presence + ?Sized)) {
+    let ann = user("one", "telling-ann");
+    p.lease("u", Held::default()).await.expect("leased");
+    p.register(&ann, "d", &at("u", 1)).await.expect("registered");
+    let noted = p.look(&ann).await.expect("known").noted;
+    let first = p.show(&ann, true, noted, 0).await.expect("noted").expect("a change");
+    assert_eq!(outstanding(p, &ann).await, (false, true));
+    // They go and come back before: nobody has told anything by that.
+    p.unregister(&ann, &at("u", 1)).await.expect("unregistered");
+    p.register(&ann, "d", &at("u", 2)).await.expect("registered");
+    let noted = p.look(&ann).await.expect("known").noted;
+    assert_eq!(p.show(&ann, true, noted, 0).await.expect("noted"), None);
+    assert_eq!(outstanding(p, &ann).await, (false, true), "that was no telling");
+    // Of several who find that, one gets to tell it.
+    assert_eq!(p.show_again(&ann, 0).await.expect("noted"), None);
+    assert_eq!(p.show_again(&ann, first - 1).await.expect("noted"), None);
+    let (second, online) = p.show_again(&ann, first).await.expect("noted").expect("outstanding");
+    assert!(online && second > first);
+    assert_eq!(p.show_again(&ann, first).await.expect("noted"), None, "somebody else does");
+    assert_eq!(p.show(&ann, true, 0, first).await.expect("noted"), None);
+    assert_eq!(outstanding(p, &ann).await, (false, true), "there is a newer one");
+    // They go while they are told of.
+    p.unregister(&ann, &at("u", 2)).await.expect("unregistered");
+    assert_eq!(outstanding(p, &ann).await, (true, true));
+    assert_eq!(p.show(&ann, true, 0, second).await.expect("noted"), None);
+    assert_eq!(outstanding(p, &ann).await, (true, false), "told, and not shown to have gone yet");
+    let noted = p.look(&ann).await.expect("known").noted;
+    let third = p.show(&ann, false, noted, second).await.expect("noted").expect("a change");
+    assert_eq!(outstanding(p, &ann).await, (false, true));
+    let (fourth, online) = p.show_again(&ann, third).await.expect("noted").expect("outstanding");
+    assert!(!online && fourth > third);
+    assert_eq!(p.show(&ann, false, 0, fourth).await.expect("noted"), None);
+    assert_eq!(outstanding(p, &ann).await, (false, false));
+    assert_eq!(p.show_again(&ann, fourth).await.expect("noted"), None, "told");
 }

@@ -49,7 +49,7 @@ pub struct Look {
     pub online: bool,
     /// What watchers were told last, or are being told.
     pub shown: bool,
-    /// Names the note that watchers have to be told, each another one; 0: they were.
+    /// Names the note that the user came or went, each another one; 0: they were shown as they are since.
     pub noted: u64,
 }
 
@@ -57,10 +57,19 @@ pub struct Look {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Untold {
     pub user: UserKey,
-    /// As in [`Look`].
-    pub noted: u64,
+    pub what: Outstanding,
     /// How long ago that was.
     pub ago_ms: u64,
+}
+
+/// What is to be done for the watchers of a user. Each of both goes on beside the other: a user who comes and goes
+/// while somebody tells of them takes nothing from what has to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outstanding {
+    /// To look whether the user is shown as they are: they came or went. As in [`Look`].
+    Noted(u64),
+    /// To tell the change of this version: nobody said that they have.
+    Telling(u64),
 }
 
 /// Registered connections. A registration that returned is seen by every lookup that begins later, as
@@ -106,23 +115,25 @@ pub trait Presence: Send + Sync + 'static {
 
     async fn look(&self, user: &UserKey) -> Result<Look>;
 
-    /// Notes what watchers are told of the user; `Some` if it is not what they were told last. `None` if it is: then
-    /// the user is not [`Presence::untold`] any more, unless something was noted since the look, whose `noted` this is.
-    /// In the beginning everybody is offline. With a version of the change, greater than that of every change of the
+    /// Notes what watchers are told of the user; `Some` if it is not what they were told last, or are being told. In
+    /// the beginning everybody is offline. With a version of the change, greater than that of every change of the
     /// user before: what several instances tell of one user may arrive in any order. Also where the engine
     /// lost what it had, as far as its clock goes on.
-    async fn show(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>>;
+    ///
+    /// The note of the look, `noted`, is done with, unless the user came or went since. So is the telling of the version
+    /// that the caller has `told`, 0 for none, unless there is a newer one; a change has to be told from here on.
+    async fn show(&self, user: &UserKey, online: bool, noted: u64, told: u64) -> Result<Option<u64>>;
 
     /// Whether watchers of each were told last that they are online: what a new one is to begin with, so that what
     /// it is told next is a change.
     async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>>;
 
-    /// As [`Presence::show`], where watchers are told also what they may have been told before. `None` if something was
-    /// noted since, or they were told: of several callers one gets to tell it.
-    async fn show_again(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>>;
+    /// For what is [`Outstanding::Telling`] this version: a new one of the same, and whether it is that the user is
+    /// online. `None` if it was told, or there is a newer one: of several callers one gets to tell it.
+    async fn show_again(&self, user: &UserKey, telling: u64) -> Result<Option<(u64, bool)>>;
 
-    /// Users who came, went or were shown longer than so long ago, and have not been shown as they are since:
-    /// whoever had to tell the watchers ended, or was not answered. About `limit` at most.
+    /// What is outstanding for longer than so long: whoever had to do it ended, or was not answered. About `limit` at
+    /// most of each kind.
     async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<Untold>>;
 
     /// A version for each: every change of the user up to now has it or a smaller one, every later change a

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use posthorn_core::{Held, UserKey};
 use tokio::time::Instant;
 
-use crate::{ConnectionRef, Lease, LeaseState, Look, Presence, Result, Untold};
+use crate::{ConnectionRef, Lease, LeaseState, Look, Outstanding, Presence, Result, Untold};
 
 /// How often a gateway of the same process has itself compared, roughly, ms.
 const TTL_MS: u64 = 60_000;
@@ -30,9 +30,11 @@ struct State {
     /// Whom watchers were told to be online, and how often that changed for anybody.
     shown: HashSet<UserKey>,
     version: u64,
-    /// With the number of the note.
-    untold: BTreeMap<UserKey, (Instant, u64)>,
+    /// Who came or went, with the number of the note.
+    noted: BTreeMap<UserKey, (Instant, u64)>,
     notes: u64,
+    /// Of whom watchers are being told, with the version.
+    telling: BTreeMap<UserKey, (Instant, u64)>,
 }
 
 #[derive(Default)]
@@ -113,25 +115,16 @@ impl State {
         last
     }
 
-    /// Watchers have to be told.
+    /// They came or went.
     fn note(&mut self, user: &UserKey) {
         self.notes += 1;
-        self.untold.insert(user.clone(), (Instant::now(), self.notes));
-    }
-
-    fn noted(&self, user: &UserKey) -> u64 {
-        self.untold.get(user).map_or(0, |(_, noted)| *noted)
+        self.noted.insert(user.clone(), (Instant::now(), self.notes));
     }
 
     /// The version of what watchers are being told.
-    fn tell(&mut self, user: &UserKey, online: bool) -> u64 {
-        if online {
-            self.shown.insert(user.clone());
-        } else {
-            self.shown.remove(user);
-        }
+    fn tell(&mut self, user: &UserKey) -> u64 {
         self.version += 1;
-        self.note(user);
+        self.telling.insert(user.clone(), (Instant::now(), self.version));
         self.version
     }
 
@@ -242,18 +235,20 @@ impl Presence for MemoryPresence {
 
     async fn look(&self, user: &UserKey) -> Result<Look> {
         let state = self.0.lock();
-        Ok(Look { online: state.online(user), shown: state.shown.contains(user), noted: state.noted(user) })
+        let noted = number_of(&state.noted, user);
+        Ok(Look { online: state.online(user), shown: state.shown.contains(user), noted })
     }
 
-    async fn show(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>> {
+    async fn show(&self, user: &UserKey, online: bool, noted: u64, told: u64) -> Result<Option<u64>> {
         let mut state = self.0.lock();
-        if state.shown.contains(user) != online {
-            return Ok(Some(state.tell(user, online)));
+        if number_of(&state.noted, user) == noted {
+            state.noted.remove(user);
         }
-        if state.noted(user) == noted {
-            state.untold.remove(user);
+        if number_of(&state.telling, user) == told {
+            state.telling.remove(user);
         }
-        Ok(None)
+        let changed = if online { state.shown.insert(user.clone()) } else { state.shown.remove(user) };
+        Ok(changed.then(|| state.tell(user)))
     }
 
     async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>> {
@@ -261,24 +256,34 @@ impl Presence for MemoryPresence {
         Ok(users.iter().map(|user| state.shown.contains(user)).collect())
     }
 
-    async fn show_again(&self, user: &UserKey, online: bool, noted: u64) -> Result<Option<u64>> {
+    async fn show_again(&self, user: &UserKey, telling: u64) -> Result<Option<(u64, bool)>> {
         let mut state = self.0.lock();
-        let same = noted != 0 && state.noted(user) == noted;
-        Ok(same.then(|| state.tell(user, online)))
+        let same = telling != 0 && number_of(&state.telling, user) == telling;
+        Ok(same.then(|| (state.tell(user), state.shown.contains(user))))
     }
 
     async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<Untold>> {
         let state = self.0.lock();
-        let all = state.untold.iter().map(|(user, (since, noted))| {
+        let untold = |(user, since, what): (&UserKey, &Instant, Outstanding)| {
             let ago_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-            Untold { user: user.clone(), noted: *noted, ago_ms }
-        });
-        Ok(all.filter(|untold| untold.ago_ms >= for_ms).take(limit).collect())
+            Untold { user: user.clone(), what, ago_ms }
+        };
+        let noted = state.noted.iter().map(|(user, (since, noted))| (user, since, Outstanding::Noted(*noted)));
+        let telling =
+            state.telling.iter().map(|(user, (since, version))| (user, since, Outstanding::Telling(*version)));
+        let old = |untold: &Untold| untold.ago_ms >= for_ms;
+        let noted = noted.map(untold).filter(old).take(limit);
+        Ok(noted.chain(telling.map(untold).filter(old).take(limit)).collect())
     }
 
     async fn versions(&self, users: &[UserKey]) -> Result<Vec<u64>> {
         Ok(vec![self.0.lock().version; users.len()])
     }
+}
+
+/// 0 where there is none.
+fn number_of(all: &BTreeMap<UserKey, (Instant, u64)>, user: &UserKey) -> u64 {
+    all.get(user).map_or(0, |(_, number)| *number)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use posthorn_bus::subjects::of_gateway;
 use posthorn_clock::{Instant, sleep};
 use posthorn_core::{TenantId, UserId, UserKey};
 use posthorn_errors::{Code, Failure};
-use posthorn_presence::{ConnectionRef, PresenceError, Untold};
+use posthorn_presence::{ConnectionRef, Outstanding, PresenceError, Untold};
 use posthorn_proto::{
     client::{PresenceNow, Status},
     internal::{ConnectRequest, GatewayConnections, Table, WatchRequest, publication::What},
@@ -104,12 +104,13 @@ impl SessionService {
     /// stays untold, and is told later.
     async fn show(&self, user: &UserKey, seen_ms: u64) {
         let _order = self.telling[usize::from(user.shard().0) % TELLERS].lock().await;
-        if let Err(error) = self.show_until_told(user, seen_ms).await {
+        if let Err(error) = self.show_until_told(user, seen_ms, 0).await {
             tracing::warn!(%error, "watchers of a user could not be told");
         }
     }
 
-    async fn show_until_told(&self, user: &UserKey, seen_ms: u64) -> Result<(), PresenceError> {
+    /// `told`: the version that was told last; also what is returned, 0 if there was nothing to tell.
+    async fn show_until_told(&self, user: &UserKey, seen_ms: u64, mut told: u64) -> Result<u64, PresenceError> {
         let seen_ms = if seen_ms == 0 { self.clock.now_ms() } else { seen_ms };
         // Another instance may have shown something else between our looking and our showing: the last to show
         // something looks once more.
@@ -123,28 +124,31 @@ impl SessionService {
             }
             // Somebody who is only not shown to have gone yet has to be told of when they are.
             let noted = if look.online == online { look.noted } else { 0 };
-            let Some(version) = self.presence.show(user, online, noted).await? else { return Ok(()) };
-            self.told(user, online, seen_ms, version).await?;
+            let Some(version) = self.presence.show(user, online, noted, told).await? else { break };
+            self.tell(user, online, seen_ms, version).await?;
+            told = version;
         }
-        Ok(())
+        Ok(told)
     }
 
-    /// What was noted then, and told by nobody since, also if watchers may know it.
-    async fn show_again(&self, Untold { user, noted, ago_ms }: &Untold) -> Result<(), PresenceError> {
+    /// What another one was to do, or this one and was not answered. What watchers may not have been told is told
+    /// again, also if they may know it.
+    async fn show_again(&self, Untold { user, what, ago_ms }: &Untold) -> Result<(), PresenceError> {
         let _order = self.telling[usize::from(user.shard().0) % TELLERS].lock().await;
-        let look = self.presence.look(user).await?;
-        if look.noted != *noted || self.leaving.lock().contains_key(user) {
-            return Ok(());
-        }
-        // When they went, or were about to be told of.
-        let seen_ms = self.clock.now_ms().saturating_sub(*ago_ms);
-        if !look.online && look.shown {
-            self.note_last_seen(user, seen_ms).await;
-        }
-        if let Some(version) = self.presence.show_again(user, look.online, *noted).await? {
+        let since_ms = self.clock.now_ms().saturating_sub(*ago_ms);
+        let told = match *what {
+            Outstanding::Noted(_) => self.show_until_told(user, since_ms, 0).await?,
+            Outstanding::Telling(version) => {
+                let Some((version, online)) = self.presence.show_again(user, version).await? else { return Ok(()) };
+                // As it was written before they were shown to have gone.
+                let seen = self.last_seen(user.tenant.as_str(), user.user.as_str()).await;
+                let seen_ms = seen.ok().flatten().unwrap_or(since_ms);
+                self.tell(user, online, seen_ms, version).await?;
+                self.show_until_told(user, 0, version).await?
+            }
+        };
+        if told != 0 {
             self.metrics.untold.inc();
-            self.told(user, look.online, seen_ms, version).await?;
-            self.show_until_told(user, seen_ms).await?;
         }
         Ok(())
     }
@@ -156,7 +160,12 @@ impl SessionService {
         }
     }
 
-    async fn told(&self, user: &UserKey, online: bool, seen_ms: u64, version: u64) -> Result<(), PresenceError> {
+    async fn last_seen(&self, tenant: &str, user: &str) -> Result<Option<u64>, Failure> {
+        let seen: Option<LastSeen> = self.records.get(Table::LastSeen, tenant, user).await?;
+        Ok(seen.map(|seen| seen.at_ms))
+    }
+
+    async fn tell(&self, user: &UserKey, online: bool, seen_ms: u64, version: u64) -> Result<(), PresenceError> {
         self.metrics.transition(if online { "online" } else { "offline" });
         let (status, last_seen_ms) = if online { (Status::Online, 0) } else { (Status::Offline, seen_ms) };
         let watchers = self.presence.watchers(user).await?;
@@ -171,7 +180,7 @@ impl SessionService {
         Ok(())
     }
 
-    /// Those of whom it is not known whether watchers were told, for longer than anybody needs who is about to.
+    /// What is outstanding for longer than anybody needs who is about to do it.
     async fn tell_untold(&self) -> Result<(), PresenceError> {
         let for_ms = self.config.presence_grace_ms + UNTOLD_MS;
         for untold in self.presence.untold(for_ms, MAX_UNTOLD).await? {
@@ -251,11 +260,11 @@ impl SessionService {
     }
 
     async fn now(&self, tenant: &str, user: &str, status: Status) -> Result<PresenceNow, Failure> {
-        let seen: Option<LastSeen> = match status {
+        let seen = match status {
             Status::Online => None,
-            _ => self.records.get(Table::LastSeen, tenant, user).await?,
+            _ => self.last_seen(tenant, user).await?,
         };
-        let last_seen_ms = seen.map_or(0, |seen| seen.at_ms);
+        let last_seen_ms = seen.unwrap_or(0);
         Ok(PresenceNow { user: user.to_owned(), status: status.into(), last_seen_ms })
     }
 }

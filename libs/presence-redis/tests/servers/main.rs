@@ -13,7 +13,7 @@ use posthorn_engines::{
     redis::{self, MASTER, Server},
 };
 use posthorn_presence::{
-    ConnectionRef, LeaseState, Presence,
+    ConnectionRef, LeaseState, Outstanding, Presence, Untold,
     conformance::{self, Engine},
 };
 use posthorn_presence_redis::{RedisConfig, RedisMode, RedisPresence};
@@ -199,8 +199,9 @@ async fn a_flush_is_noticed_by_the_lease_and_a_dead_gateway_ends_by_it() {
     assert_eq!(presence.lapsed().await.expect("asked"), ["g"]);
     assert_eq!(presence.drop_gateway("g").await.expect("dropped"), [ann()]);
     let untold = presence.untold(0, 10).await.expect("known");
-    assert!(untold.len() == 1 && untold[0].user == ann() && untold[0].ago_ms < 60_000, "{untold:?}");
-    assert_eq!(presence.show(&ann(), false, untold[0].noted).await.expect("noted"), None);
+    let [Untold { user, what: Outstanding::Noted(noted), ago_ms }] = &untold[..] else { panic!("{untold:?}") };
+    assert!(*user == ann() && *ago_ms < 60_000, "{untold:?}");
+    assert_eq!(presence.show(&ann(), false, *noted, 0).await.expect("noted"), None);
     let left = server.ask(&["KEYS", "*"]).expect("answers");
     assert!(left.lines().all(|key| key.ends_with(":since")), "nothing is left of it: {left}");
 }
@@ -335,9 +336,9 @@ async fn a_connection_costs_what_the_documentation_says() {
         let user = UserKey { tenant: TenantId::new("acme").expect("valid"), user };
         place.presence.register(&user, "phone", &at(gateway, connection)).await.expect("registered");
         // Told to those who watch.
-        assert!(place.presence.show(&user, true, 0).await.expect("noted").is_some());
         let noted = place.presence.look(&user).await.expect("known").noted;
-        assert!(place.presence.show(&user, true, noted).await.expect("noted").is_none());
+        let version = place.presence.show(&user, true, noted, 0).await.expect("noted").expect("a change");
+        assert!(place.presence.show(&user, true, 0, version).await.expect("noted").is_none());
     }
     let each = (used() - before) / CONNECTIONS;
     println!("{each} bytes a connection");

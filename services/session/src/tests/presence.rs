@@ -257,16 +257,16 @@ impl Presence for Late {
         self.engine.watchers(user).await
     }
 
-    async fn show(&self, user: &UserKey, online: bool, noted: u64) -> Answer<Option<u64>> {
-        self.engine.show(user, online, noted).await
+    async fn show(&self, user: &UserKey, online: bool, noted: u64, told: u64) -> Answer<Option<u64>> {
+        self.engine.show(user, online, noted, told).await
     }
 
     async fn shown(&self, users: &[UserKey]) -> Answer<Vec<bool>> {
         self.engine.shown(users).await
     }
 
-    async fn show_again(&self, user: &UserKey, online: bool, noted: u64) -> Answer<Option<u64>> {
-        self.engine.show_again(user, online, noted).await
+    async fn show_again(&self, user: &UserKey, telling: u64) -> Answer<Option<(u64, bool)>> {
+        self.engine.show_again(user, telling).await
     }
 
     async fn untold(&self, for_ms: u64, limit: usize) -> Answer<Vec<Untold>> {
@@ -338,6 +338,29 @@ async fn what_nobody_tells_a_sweep_does() {
     assert_eq!(told(&mut gateway).await, (3, vec![1], now("ann", Status::Online, 0)));
 }
 
+/// Goal: nobody takes for told what was only shown, whatever the user does meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_change_that_nobody_told_is_told_though_the_user_went_and_came_back() {
+    let (place, mut gateway) = eve_watches_ann().await;
+    let ann = crate::service::key_of("t", "ann").expect("a user");
+    let at = ConnectionRef { gateway: "g".into(), connection: 2 };
+    // As by one that was killed then, or was not answered when it asked for the watchers.
+    place.presence.register(&ann, "d", &at).await.expect("registered");
+    let noted = place.presence.look(&ann).await.expect("known").noted;
+    place.presence.show(&ann, true, noted, 0).await.expect("noted").expect("a change");
+    let begun = Instant::now();
+    place.disconnect("ann", "g", 2).await;
+    sleep(Duration::from_millis(GRACE_MS / 2)).await;
+    place.connect("ann", "g", 3).await;
+    assert_eq!(told(&mut gateway).await, (1, vec![1], now("ann", Status::Online, 0)));
+    assert!(begun.elapsed() < Duration::from_millis(2 * GRACE_MS + 2_000), "{:?}", begun.elapsed());
+    // Once, and the same of her going.
+    sleep(Duration::from_millis(6 * GRACE_MS)).await;
+    place.disconnect("ann", "g", 3).await;
+    let went_ms = place.clock.now_ms();
+    assert_eq!(told(&mut gateway).await, (2, vec![1], now("ann", Status::Offline, went_ms)));
+}
+
 /// Goal: whoever begins to watch while a change is on its way is told that change.
 #[tokio::test(start_paused = true)]
 async fn who_begins_to_watch_begins_with_what_the_others_were_told() {
@@ -365,9 +388,8 @@ async fn who_was_shown_to_have_gone_by_a_lease_is_shown_to_be_back() {
     let ann = crate::service::key_of("t", "ann").expect("a user");
     place.presence.end_lease("h");
     assert!(!place.presence.look(&ann).await.expect("known").online);
-    assert!(place.presence.show(&ann, false, 0).await.expect("noted").is_some());
-    let noted = place.presence.look(&ann).await.expect("known").noted;
-    assert_eq!(place.presence.show(&ann, false, noted).await.expect("noted"), None);
+    let version = place.presence.show(&ann, false, 0, 0).await.expect("noted").expect("a change");
+    assert_eq!(place.presence.show(&ann, false, 0, version).await.expect("noted"), None);
     // It comes back, and registers again what is there.
     place.presence.lease("h", Held::default()).await.expect("leased");
     place.connect("ann", "h", 3).await;
