@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use posthorn_core::{Held, UserKey};
 use posthorn_feed::{Fed, Feed, FeedError};
 use posthorn_presence::{
-    ConnectionRef, Lease, Look, Outstanding, Presence, PresenceError, Untold, memory::MemoryPresence,
+    ConnectionRef, Gone, Lease, Look, Outstanding, Presence, PresenceError, Untold, memory::MemoryPresence,
 };
 
 use crate::engines::Way;
@@ -117,7 +117,7 @@ impl Presence for FarPresence {
         self.way.presence(self.inner().register(user, device, at)).await
     }
 
-    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Shown<bool> {
+    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Shown<Option<u64>> {
         self.way.presence(self.inner().unregister(user, at)).await
     }
 
@@ -137,11 +137,11 @@ impl Presence for FarPresence {
         self.way.presence(self.inner().lapsed()).await
     }
 
-    async fn drop_gateway(&self, gateway: &str) -> Shown<Vec<UserKey>> {
+    async fn drop_gateway(&self, gateway: &str) -> Shown<Vec<Gone>> {
         self.way.presence(self.inner().drop_gateway(gateway)).await
     }
 
-    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Shown<Vec<UserKey>> {
+    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Shown<Vec<Gone>> {
         self.way.presence(self.inner().prune(gateway, kept, upto)).await
     }
 
@@ -163,6 +163,10 @@ impl Presence for FarPresence {
 
     async fn shown(&self, users: &[UserKey]) -> Shown<Vec<bool>> {
         self.way.presence(self.inner().shown(users)).await
+    }
+
+    async fn told(&self, user: &UserKey, version: u64) -> Shown<()> {
+        self.way.presence(self.inner().told(user, version)).await
     }
 
     async fn show_again(&self, user: &UserKey, telling: u64) -> Shown<Option<(u64, bool)>> {

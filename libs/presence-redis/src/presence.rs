@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use posthorn_clock::Clock;
 use posthorn_core::{Held, UserKey};
-use posthorn_presence::{ConnectionRef, Lease, Look, Presence, PresenceError, Result, Untold};
+use posthorn_presence::{ConnectionRef, Gone, Lease, Look, Presence, PresenceError, Result, Untold};
 use posthorn_tasks::Tasks;
 use posthorn_telemetry::Metrics;
 use redis::{Cmd, FromRedisValue, Value, cmd};
@@ -20,7 +20,7 @@ use crate::{
     leases::Known,
     link::Link,
     metrics::RedisMetrics,
-    scripts::{REGISTER, SHOW, UNREGISTER},
+    scripts::{REGISTER, SHOW, TOLD, UNREGISTER},
 };
 
 pub struct RedisPresence {
@@ -107,7 +107,7 @@ impl Presence for RedisPresence {
         Ok(number(&self.link.script("register", &REGISTER, &keys, &arguments).await?) == 1)
     }
 
-    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Result<bool> {
+    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Result<Option<u64>> {
         let place = Place::of(user);
         let keys = [
             self.keys.connections(user),
@@ -117,13 +117,13 @@ impl Presence for RedisPresence {
         ];
         let arguments = [field(at), at.connection.to_string(), name(user), self.config.keep_ms.to_string()];
         let Value::Array(answer) = self.link.script("unregister", &UNREGISTER, &keys, &arguments).await? else {
-            return Ok(false);
+            return Ok(None);
         };
         let mut answer = answer.into_iter();
-        let last = answer.next().as_ref().map(number) == Some(1);
+        let noted = answer.next().as_ref().map_or(0, number).unsigned_abs();
         let watched = answer.next().map_or_else(|| Ok(Vec::new()), read)?;
         self.unwatch(at, watched.iter()).await?;
-        Ok(last)
+        Ok((noted > 0).then_some(noted))
     }
 
     async fn lookup(&self, users: &[UserKey]) -> Result<Vec<ConnectionRef>> {
@@ -159,11 +159,11 @@ impl Presence for RedisPresence {
         self.without_lease().await
     }
 
-    async fn drop_gateway(&self, gateway: &str) -> Result<Vec<UserKey>> {
+    async fn drop_gateway(&self, gateway: &str) -> Result<Vec<Gone>> {
         self.drop_all(gateway).await
     }
 
-    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<UserKey>> {
+    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<Gone>> {
         self.prune_all(gateway, kept, upto).await
     }
 
@@ -177,16 +177,17 @@ impl Presence for RedisPresence {
 
     async fn look(&self, user: &UserKey) -> Result<Look> {
         let place = Place::of(user);
+        // The note first: others are served between two of them, and whoever comes or goes there has noted another one.
         let asked = vec![
-            self.registered(user),
-            self.is_shown(user),
             (place, cmd("ZSCORE").arg(self.keys.noted(place)).arg(name(user)).to_owned()),
+            self.is_shown(user),
+            self.registered(user),
         ];
         let mut found = self.link.batch("look", asked).await?;
-        let rest = found.split_off(found.len().min(1));
-        let here = self.alive(connections(found)?.into_iter().flatten().collect()).await?;
-        let shown = rest.first().is_some_and(|there| number(there) == 1);
-        let noted = rest.get(1).and_then(text).map_or(0, |text| score(&text));
+        let here = connections(found.split_off(found.len().min(2)))?;
+        let here = self.alive(here.into_iter().flatten().collect()).await?;
+        let noted = found.first().and_then(text).map_or(0, |text| score(&text));
+        let shown = found.get(1).is_some_and(|there| number(there) == 1);
         Ok(Look { online: !here.is_empty(), shown, noted })
     }
 
@@ -198,6 +199,12 @@ impl Presence for RedisPresence {
     async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>> {
         let found = self.link.batch("shown", users.iter().map(|user| self.is_shown(user)).collect()).await?;
         Ok(found.iter().map(|there| number(there) == 1).collect())
+    }
+
+    async fn told(&self, user: &UserKey, version: u64) -> Result<()> {
+        let keys = [self.keys.telling(Place::of(user))];
+        self.link.script("told", &TOLD, &keys, &[name(user), version.to_string()]).await?;
+        Ok(())
     }
 
     async fn show_again(&self, user: &UserKey, telling: u64) -> Result<Option<(u64, bool)>> {

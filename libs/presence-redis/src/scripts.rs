@@ -43,7 +43,8 @@ redis.call('ZADD', KEYS[3], time[1] * 1000000 + time[2], ARGV[7])
 redis.call('PEXPIRE', KEYS[3], ARGV[6])
 return 1";
 
-    /// connections, index, watching, noted; field, connection, user, keep -> {1: the user's last, whom it watched}
+    /// connections, index, watching, noted; field, connection, user, keep -> {the note if it was the user's last, whom
+    /// it watched}
     UNREGISTER = "
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 0 then return {0, {}} end
 local owner = redis.call('HGET', KEYS[2], ARGV[2])
@@ -56,9 +57,10 @@ local watched = redis.call('SMEMBERS', KEYS[3])
 redis.call('DEL', KEYS[3])
 if redis.call('EXISTS', KEYS[1]) == 1 then return {0, watched} end
 local time = redis.call('TIME')
-redis.call('ZADD', KEYS[4], time[1] * 1000000 + time[2], ARGV[3])
+local now = time[1] * 1000000 + time[2]
+redis.call('ZADD', KEYS[4], now, ARGV[3])
 redis.call('PEXPIRE', KEYS[4], ARGV[4])
-return {1, watched}";
+return {now, watched}";
 
     /// index, watching; connection, keep, users -> {0} not registered, {1, whom it watched before}
     WATCH = "
@@ -101,8 +103,8 @@ redis.call('ZADD', KEYS[3], version, ARGV[2])
 redis.call('PEXPIRE', KEYS[3], ARGV[1])
 return {tonumber(version), online}";
 
-    /// index, noted; prefix, tag, gateway, how many, keep -> {1: more are left, users gone offline, [connection,
-    /// watched user]...}
+    /// index, noted; prefix, tag, gateway, how many, keep -> {1: more are left, the note, users gone offline by it,
+    /// [connection, watched user]...}
     DROP = "
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -130,16 +132,27 @@ for i = 1, #found, 2 do
 end
 local left = redis.call('HLEN', KEYS[1])
 if left <= 1 then redis.call('DEL', KEYS[1]) end
-return {left > 1 and 1 or 0, offline, watched}";
+return {left > 1 and 1 or 0, now, offline, watched}";
+
+    /// telling; user, version
+    TOLD = "
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if score and tonumber(score) == tonumber(ARGV[2]) then redis.call('ZREM', KEYS[1], ARGV[1]) end
+return 0";
 
     /// noted, telling; for, how many -> {now, [user, noted]..., [user, version]...}, those of longer than so many ms
-    /// ago; in µs
+    /// ago; in µs. Also those of as far ahead: of a server whose clock was, before this one took over from it.
     UNTOLD = "
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local before = string.format('%.0f', now - ARGV[1] * 1000)
+local ahead = string.format('(%.0f', now + ARGV[1] * 1000)
 local function old(key)
-  return redis.call('ZRANGEBYSCORE', key, '-inf', before, 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+  local found = redis.call('ZRANGEBYSCORE', key, '-inf', before, 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+  for _, part in ipairs(redis.call('ZRANGEBYSCORE', key, ahead, '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])) do
+    found[#found + 1] = part
+  end
+  return found
 end
 return {now, old(KEYS[1]), old(KEYS[2])}";
 

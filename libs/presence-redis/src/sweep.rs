@@ -3,8 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use posthorn_core::UserKey;
-use posthorn_presence::{ConnectionRef, Outstanding, Presence, Result, Untold};
+use posthorn_presence::{ConnectionRef, Gone, Outstanding, Presence, Result, Untold};
 use redis::{Value, cmd};
 
 use crate::{
@@ -17,9 +16,9 @@ use crate::{
 const SWEEP_IN_FLIGHT: usize = 8;
 
 impl RedisPresence {
-    pub(crate) async fn drop_all(&self, gateway: &str) -> Result<Vec<UserKey>> {
+    pub(crate) async fn drop_all(&self, gateway: &str) -> Result<Vec<Gone>> {
         let cells = stream::iter(Place::cells()).map(|place| self.drop_cell(gateway, place));
-        let offline: Vec<Vec<UserKey>> = cells.buffered(SWEEP_IN_FLIGHT).try_collect().await?;
+        let offline: Vec<Vec<Gone>> = cells.buffered(SWEEP_IN_FLIGHT).try_collect().await?;
         let forget = vec![
             (Place::Gateways, cmd("SREM").arg(self.keys.gateways()).arg(gateway).to_owned()),
             // One that was only slow has to notice that it was dropped.
@@ -27,11 +26,11 @@ impl RedisPresence {
         ];
         self.link.batch("drop", forget).await?;
         self.leases.forget(gateway);
-        let offline: BTreeSet<UserKey> = offline.into_iter().flatten().collect();
+        let offline: BTreeSet<Gone> = offline.into_iter().flatten().collect();
         Ok(offline.into_iter().collect())
     }
 
-    async fn drop_cell(&self, gateway: &str, place: Place) -> Result<Vec<UserKey>> {
+    async fn drop_cell(&self, gateway: &str, place: Place) -> Result<Vec<Gone>> {
         let keys = [self.keys.index(place, gateway), self.keys.noted(place)];
         let keep_ms = self.config.keep_ms.to_string();
         let arguments = [self.keys.prefix.clone(), place.tag(), gateway.to_owned(), AT_ONCE.to_string(), keep_ms];
@@ -42,8 +41,9 @@ impl RedisPresence {
             };
             let mut answer = answer.into_iter();
             let more = answer.next().as_ref().map(number) == Some(1);
+            let noted = answer.next().as_ref().map_or(0, number).unsigned_abs();
             let gone = answer.next().map_or_else(|| Ok(Vec::new()), read)?;
-            offline.extend(gone.iter().filter_map(|name| user_of(name)));
+            offline.extend(gone.iter().filter_map(|name| Some(Gone { user: user_of(name)?, noted })));
             let watched = answer.next().map_or_else(|| Ok(Vec::new()), read)?;
             self.forget_watched(gateway, &watched).await?;
             if !more {
@@ -103,7 +103,7 @@ impl RedisPresence {
     }
 
     /// Cell by cell: what is there is read, and what should not be is unregistered as its gateway would have.
-    pub(crate) async fn prune_all(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<UserKey>> {
+    pub(crate) async fn prune_all(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<Gone>> {
         let kept: HashSet<u64> = kept.iter().copied().collect();
         let mut offline = BTreeSet::new();
         for place in Place::cells() {
@@ -116,8 +116,9 @@ impl RedisPresence {
                 if connection > upto || kept.contains(&connection) {
                     continue;
                 }
-                if self.unregister(&user, &ConnectionRef { gateway: gateway.to_owned(), connection }).await? {
-                    offline.insert(user);
+                let at = ConnectionRef { gateway: gateway.to_owned(), connection };
+                if let Some(noted) = self.unregister(&user, &at).await? {
+                    offline.insert(Gone { user, noted });
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use posthorn_core::{Held, TenantId, UserId, UserKey};
 
-use crate::{ConnectionRef, LeaseState, Look, Outstanding, Presence};
+use crate::{ConnectionRef, Gone, LeaseState, Look, Outstanding, Presence, Result};
 
 /// What the suite does to the engine below the driver.
 #[async_trait]
@@ -66,11 +66,12 @@ async fn first_and_last_connection_are_told(p: &(impl Presence + ?Sized)) {
     let mut found = p.lookup(std::slice::from_ref(&ann)).await.expect("found");
     found.sort();
     assert_eq!(found, [at("g", 1), at("h", 1)]);
-    assert!(!p.unregister(&ann, &at("g", 9)).await.expect("unknown"), "changes nothing");
-    assert!(!p.unregister(&ann, &at("g", 1)).await.expect("one left"));
+    assert_eq!(p.unregister(&ann, &at("g", 9)).await.expect("unknown"), None, "changes nothing");
+    assert_eq!(p.unregister(&ann, &at("g", 1)).await.expect("one left"), None);
     assert_eq!(p.online(std::slice::from_ref(&ann)).await.expect("known"), [true]);
-    assert!(p.unregister(&ann, &at("h", 1)).await.expect("none left"));
-    assert!(!p.unregister(&ann, &at("h", 1)).await.expect("gone"), "only once");
+    let noted = p.unregister(&ann, &at("h", 1)).await.expect("unregistered").expect("none left");
+    assert_eq!(p.look(&ann).await.expect("known").noted, noted);
+    assert_eq!(p.unregister(&ann, &at("h", 1)).await.expect("gone"), None, "only once");
     assert!(p.show(&ann, false, 0, 0).await.expect("noted").is_some());
     assert_eq!(p.online(&[ann]).await.expect("known"), [false]);
 }
@@ -96,9 +97,21 @@ async fn many_users_are_looked_up_together(p: &(impl Presence + ?Sized)) {
     let lease = p.lease("g", held_of(&users)).await.expect("leased");
     assert_eq!(lease.state, LeaseState::Kept);
     for (n, user) in users.iter().enumerate() {
-        assert_eq!(p.unregister(user, &at("g", 1_000 + n as u64)).await.expect("unregistered"), n % 2 == 0);
+        let last = p.unregister(user, &at("g", 1_000 + n as u64)).await.expect("unregistered").is_some();
+        assert_eq!(last, n % 2 == 0);
     }
     assert_eq!(p.lease("g", Held::default()).await.expect("leased").state, LeaseState::Kept);
+}
+
+/// Whom a call found to have gone, in order, each as they are noted.
+async fn users_of(p: &(impl Presence + ?Sized), gone: Result<Vec<Gone>>) -> Vec<UserKey> {
+    let mut gone = gone.expect("answered");
+    gone.sort();
+    for Gone { user, noted } in &gone {
+        let look = p.look(user).await.expect("known");
+        assert!(!look.online && look.noted == *noted && *noted > 0, "{look:?}, not {noted}");
+    }
+    gone.into_iter().map(|gone| gone.user).collect()
 }
 
 fn held_of(users: &[UserKey]) -> Held {
@@ -111,7 +124,7 @@ async fn a_gateway_that_is_gone_takes_its_connections_along(p: &(impl Presence +
     for (who, gateway, number) in [(&ann, "lost", 1), (&ann, "kept", 2), (&bob, "lost", 3)] {
         p.register(who, "d", &at(gateway, number)).await.expect("registered");
     }
-    assert_eq!(p.drop_gateway("lost").await.expect("dropped"), std::slice::from_ref(&bob));
+    assert_eq!(users_of(p, p.drop_gateway("lost").await).await, std::slice::from_ref(&bob));
     assert_eq!(p.lookup(&[ann.clone(), bob]).await.expect("found"), [at("kept", 2)]);
     assert!(p.drop_gateway("lost").await.expect("dropped").is_empty());
     p.unregister(&ann, &at("kept", 2)).await.expect("unregistered");
@@ -137,9 +150,9 @@ async fn connections_whose_gateway_has_no_lease_are_not_found(p: &(impl Presence
     assert!(p.lapsed().await.expect("asked").is_empty());
 
     engine.end_lease("lost").await;
-    assert_eq!(p.drop_gateway("lost").await.expect("dropped"), [bob]);
+    assert_eq!(users_of(p, p.drop_gateway("lost").await).await, [bob]);
     assert!(p.lapsed().await.expect("asked").is_empty(), "swept");
-    assert!(p.unregister(&ann, &at("kept", 5)).await.expect("unregistered"), "the last");
+    assert!(p.unregister(&ann, &at("kept", 5)).await.expect("unregistered").is_some(), "the last");
 }
 
 async fn a_lease_notices_what_the_engine_lost(p: &(impl Presence + ?Sized), engine: &impl Engine) {
@@ -170,9 +183,9 @@ async fn a_gateway_that_is_asked_for_what_it_keeps_loses_the_rest(p: &(impl Pres
     for (who, gateway, number) in [(&ann, "g", 1), (&ann, "g", 2), (&bob, "g", 3), (&bob, "h", 3), (&eve, "g", 9)] {
         p.register(who, "d", &at(gateway, number)).await.expect("registered");
     }
-    assert_eq!(p.prune("g", &[3], 5).await.expect("pruned"), std::slice::from_ref(&ann));
+    assert_eq!(users_of(p, p.prune("g", &[3], 5).await).await, std::slice::from_ref(&ann));
     assert_eq!(p.lease("g", held(&[(&bob, 3), (&eve, 9)])).await.expect("leased").state, LeaseState::Kept);
-    assert_eq!(p.prune("g", &[], 9).await.expect("pruned"), std::slice::from_ref(&eve));
+    assert_eq!(users_of(p, p.prune("g", &[], 9).await).await, std::slice::from_ref(&eve));
     assert_eq!(p.lookup(&[ann, bob.clone(), eve]).await.expect("found"), [at("h", 3)]);
     p.unregister(&bob, &at("h", 3)).await.expect("unregistered");
 }
@@ -318,9 +331,7 @@ async fn who_came_or_went_is_noted_until_they_are_shown(p: &(impl Presence + ?Si
     assert!(show(&cyd, true).await.is_some() && show(&cyd, false).await.is_some());
     assert!(p.register(&cyd, "d", &at("u", 6)).await.expect("again"), "watchers think they went");
     assert!(show(&cyd, true).await.is_some());
-    let mut dropped = p.drop_gateway("u").await.expect("dropped");
-    dropped.sort();
-    assert_eq!(dropped, [ann.clone(), cyd.clone(), bob.clone()]);
+    assert_eq!(users_of(p, p.drop_gateway("u").await).await, [ann.clone(), cyd.clone(), bob.clone()]);
     for user in [&ann, &bob, &cyd] {
         assert_eq!(outstanding(p, user).await, (true, false), "and those of a gateway that is gone");
         assert!(show(user, false).await.is_some());
@@ -335,6 +346,8 @@ async fn a_change_is_being_told_until_somebody_said_that_they_did(p: &(impl Pres
     let noted = p.look(&ann).await.expect("known").noted;
     let first = p.show(&ann, true, noted, 0).await.expect("noted").expect("a change");
     assert_eq!(outstanding(p, &ann).await, (false, true));
+    let old = p.untold(600_000, 1_000).await.expect("known");
+    assert!(old.iter().all(|untold| untold.user != ann), "not so long ago");
     // They go and come back before: nobody has told anything by that.
     p.unregister(&ann, &at("u", 1)).await.expect("unregistered");
     p.register(&ann, "d", &at("u", 2)).await.expect("registered");
@@ -362,4 +375,11 @@ async fn a_change_is_being_told_until_somebody_said_that_they_did(p: &(impl Pres
     assert_eq!(p.show(&ann, false, 0, fourth).await.expect("noted"), None);
     assert_eq!(outstanding(p, &ann).await, (false, false));
     assert_eq!(p.show_again(&ann, fourth).await.expect("noted"), None, "told");
+    // Said without showing anything.
+    let fifth = p.show(&ann, true, 0, 0).await.expect("noted").expect("a change");
+    p.told(&ann, fourth).await.expect("told");
+    assert_eq!(outstanding(p, &ann).await, (false, true), "there is a newer one");
+    p.told(&ann, fifth).await.expect("told");
+    assert_eq!(outstanding(p, &ann).await, (false, false));
+    assert_eq!(p.show(&ann, true, 0, 0).await.expect("noted"), None, "and nothing was changed by it");
 }

@@ -53,6 +53,14 @@ pub struct Look {
     pub noted: u64,
 }
 
+/// A user whose last connection ended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Gone {
+    pub user: UserKey,
+    /// As in [`Look`].
+    pub noted: u64,
+}
+
 /// A user of whom watchers have to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Untold {
@@ -66,7 +74,8 @@ pub struct Untold {
 /// while somebody tells of them takes nothing from what has to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outstanding {
-    /// To look whether the user is shown as they are: they came or went. As in [`Look`].
+    /// To show the user as they are: they came or went. As in [`Look`]. Whoever made the note does that, and who went
+    /// may be given time to come back: others leave it to them.
     Noted(u64),
     /// To tell the change of this version: nobody said that they have.
     Telling(u64),
@@ -79,12 +88,12 @@ pub enum Outstanding {
 pub trait Presence: Send + Sync + 'static {
     fn driver(&self) -> &'static str;
 
-    /// True if watchers are to be told: it is the user's first, or they are not shown to be online. Registering again
-    /// changes nothing.
+    /// True if watchers are to be told, which is noted: it is the user's first, or they are not shown to be online.
+    /// Registering again changes no connection.
     async fn register(&self, user: &UserKey, device: &str, at: &ConnectionRef) -> Result<bool>;
 
-    /// True if it was the user's last: they went offline. Unknown connections change nothing.
-    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Result<bool>;
+    /// If it was the user's last: they went offline, and this is the note of it. Unknown connections change nothing.
+    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Result<Option<u64>>;
 
     /// The connections of all these users, in one round trip.
     async fn lookup(&self, users: &[UserKey]) -> Result<Vec<ConnectionRef>>;
@@ -100,11 +109,11 @@ pub trait Presence: Send + Sync + 'static {
 
     /// Every connection of a gateway that is gone; returns the users that went offline by it. Of callers
     /// at the same time one gets each user.
-    async fn drop_gateway(&self, gateway: &str) -> Result<Vec<UserKey>>;
+    async fn drop_gateway(&self, gateway: &str) -> Result<Vec<Gone>>;
 
     /// Unregisters the gateway's connections up to this number that are not among `kept`; returns the
     /// users that went offline by it.
-    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<UserKey>>;
+    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<Gone>>;
 
     /// Replaces the users that a connection watches. False, and nothing is changed, where the connection
     /// is not registered (any more): what watches ends with its connection, whatever comes late.
@@ -127,6 +136,9 @@ pub trait Presence: Send + Sync + 'static {
     /// Whether watchers of each were told last that they are online: what a new one is to begin with, so that what
     /// it is told next is a change.
     async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>>;
+
+    /// Watchers were told the change of this version: as by the next [`Presence::show`], where there is none.
+    async fn told(&self, user: &UserKey, version: u64) -> Result<()>;
 
     /// For what is [`Outstanding::Telling`] this version: a new one of the same, and whether it is that the user is
     /// online. `None` if it was told, or there is a newer one: of several callers one gets to tell it.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use posthorn_core::{Held, UserKey};
 use tokio::time::Instant;
 
-use crate::{ConnectionRef, Lease, LeaseState, Look, Outstanding, Presence, Result, Untold};
+use crate::{ConnectionRef, Gone, Lease, LeaseState, Look, Outstanding, Presence, Result, Untold};
 
 /// How often a gateway of the same process has itself compared, roughly, ms.
 const TTL_MS: u64 = 60_000;
@@ -95,30 +95,37 @@ impl State {
         }
     }
 
-    /// True if it was the last.
-    fn unregister(&mut self, user: &UserKey, at: &ConnectionRef) -> bool {
-        let Some(connections) = self.users.get_mut(user) else { return false };
+    /// The note, if it was the last.
+    fn unregister(&mut self, user: &UserKey, at: &ConnectionRef) -> Option<u64> {
+        let connections = self.users.get_mut(user)?;
         let before = connections.len();
         connections.retain(|other| other != at);
         if connections.len() == before {
-            return false;
+            return None;
         }
-        let last = connections.is_empty();
-        if last {
+        let mut noted = None;
+        if connections.is_empty() {
             self.users.remove(user);
-            self.note(user);
+            noted = Some(self.note(user));
         }
         if let Some(gateway) = self.gateways.get_mut(&at.gateway) {
             gateway.connections.remove(&at.connection);
         }
         self.unwatch(at);
-        last
+        noted
     }
 
     /// They came or went.
-    fn note(&mut self, user: &UserKey) {
+    fn note(&mut self, user: &UserKey) -> u64 {
         self.notes += 1;
         self.noted.insert(user.clone(), (Instant::now(), self.notes));
+        self.notes
+    }
+
+    fn told(&mut self, user: &UserKey, version: u64) {
+        if number_of(&self.telling, user) == version {
+            self.telling.remove(user);
+        }
     }
 
     /// The version of what watchers are being told.
@@ -129,13 +136,13 @@ impl State {
     }
 
     /// Those of the gateway that `goes` names; the users that went offline by it, in order.
-    fn unregister_all(&mut self, gateway: &str, goes: impl Fn(u64) -> bool) -> Vec<UserKey> {
+    fn unregister_all(&mut self, gateway: &str, goes: impl Fn(u64) -> bool) -> Vec<Gone> {
         let all = self.gateways.get(gateway).into_iter().flat_map(|gateway| &gateway.connections);
         let going: Vec<_> = all.filter(|(c, _)| goes(**c)).map(|(c, user)| (*c, user.clone())).collect();
         let mut offline = BTreeSet::new();
         for (connection, user) in going {
-            if self.unregister(&user, &ConnectionRef { gateway: gateway.to_owned(), connection }) {
-                offline.insert(user);
+            if let Some(noted) = self.unregister(&user, &ConnectionRef { gateway: gateway.to_owned(), connection }) {
+                offline.insert(Gone { user, noted });
             }
         }
         offline.into_iter().collect()
@@ -163,7 +170,7 @@ impl Presence for MemoryPresence {
         Ok(first)
     }
 
-    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Result<bool> {
+    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Result<Option<u64>> {
         Ok(self.0.lock().unregister(user, at))
     }
 
@@ -200,14 +207,14 @@ impl Presence for MemoryPresence {
         Ok(ended.map(|(name, _)| name.clone()).collect())
     }
 
-    async fn drop_gateway(&self, gateway: &str) -> Result<Vec<UserKey>> {
+    async fn drop_gateway(&self, gateway: &str) -> Result<Vec<Gone>> {
         let mut state = self.0.lock();
         let offline = state.unregister_all(gateway, |_| true);
         state.gateways.remove(gateway);
         Ok(offline)
     }
 
-    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<UserKey>> {
+    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<Gone>> {
         let kept: HashSet<u64> = kept.iter().copied().collect();
         Ok(self.0.lock().unregister_all(gateway, |connection| connection <= upto && !kept.contains(&connection)))
     }
@@ -244,9 +251,7 @@ impl Presence for MemoryPresence {
         if number_of(&state.noted, user) == noted {
             state.noted.remove(user);
         }
-        if number_of(&state.telling, user) == told {
-            state.telling.remove(user);
-        }
+        state.told(user, told);
         let changed = if online { state.shown.insert(user.clone()) } else { state.shown.remove(user) };
         Ok(changed.then(|| state.tell(user)))
     }
@@ -254,6 +259,11 @@ impl Presence for MemoryPresence {
     async fn shown(&self, users: &[UserKey]) -> Result<Vec<bool>> {
         let state = self.0.lock();
         Ok(users.iter().map(|user| state.shown.contains(user)).collect())
+    }
+
+    async fn told(&self, user: &UserKey, version: u64) -> Result<()> {
+        self.0.lock().told(user, version);
+        Ok(())
     }
 
     async fn show_again(&self, user: &UserKey, telling: u64) -> Result<Option<(u64, bool)>> {

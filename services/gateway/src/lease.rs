@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use posthorn_clock::sleep;
+use posthorn_clock::{Instant, sleep};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::internal::{LeaseRequest, LeaseState, PruneRequest, RegisterAgainRequest, Registration};
 
@@ -24,6 +24,10 @@ struct Renewals {
     doubts: u32,
     /// Registering again was begun and not finished.
     owed: bool,
+    /// When the lease of the last renewal that was answered ends at the earliest, and whether one was not answered since:
+    /// it may have been the one that found the lease lost.
+    ends: Option<Instant>,
+    unanswered: bool,
     /// The newest number at the last renewal: those up to it are in the registry by now, or ended.
     upto: u64,
 }
@@ -62,11 +66,16 @@ impl Renewals {
         let quiet = gateway.registry.quiet();
         let held = gateway.registry.held();
         let request = LeaseRequest { gateway: gateway.incarnation.clone(), count: held.count, hash: held.hash };
+        let asked = Instant::now();
+        let unanswered = std::mem::replace(&mut self.unanswered, true);
         let lease = gateway.lease_session(request).await?;
+        let ended = self.ends.is_some_and(|ends| ends < Instant::now());
+        (self.ends, self.unanswered) = (Some(asked + Duration::from_millis(lease.ttl_ms)), false);
         // Connections that came or went meanwhile are a difference that is none.
         let certain = quiet.is_some() && gateway.registry.quiet() == quiet;
         let lost = match lease.state() {
             LeaseState::Lost => held.count > 0,
+            LeaseState::Kept | LeaseState::Differs if unanswered && ended => held.count > 0,
             LeaseState::Differs if certain => true,
             LeaseState::Differs => {
                 self.doubts += 1;

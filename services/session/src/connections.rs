@@ -24,6 +24,8 @@ const MAX_LOOKS: usize = 8;
 const UNTOLD_MS: u64 = 5_000;
 /// Told at once.
 const MAX_UNTOLD: usize = 1_000;
+/// Of those, failures in a row after which it is the engine, or the bus.
+const MAX_FAILED: u32 = 8;
 
 #[derive(Serialize, Deserialize)]
 struct LastSeen {
@@ -59,9 +61,8 @@ impl SessionService {
     /// The user stays online for the grace: whoever comes back within it never was away.
     pub async fn disconnect(self: &Arc<Self>, tenant: &str, user: &str, at: ConnectionRef) -> Result<(), Failure> {
         let user = key_of(tenant, user)?;
-        let last = self.presence.unregister(&user, &at).await.map_err(presence)?;
-        if last {
-            self.leave(user);
+        if let Some(noted) = self.presence.unregister(&user, &at).await.map_err(presence)? {
+            self.leave(user, noted);
         }
         Ok(())
     }
@@ -71,11 +72,11 @@ impl SessionService {
         // Also who comes back within the grace, and is shown already: that watchers know has to be noted.
         if first {
             let service = Arc::clone(self);
-            self.tasks.background("presence", async move { service.show(&user, 0).await });
+            self.tasks.background("presence", async move { service.show(&user, 0, 0).await });
         }
     }
 
-    pub(crate) fn leave(self: &Arc<Self>, user: UserKey) {
+    pub(crate) fn leave(self: &Arc<Self>, user: UserKey, noted: u64) {
         let ticket = self.clock.random();
         self.leaving.lock().insert(user.clone(), ticket);
         let (service, seen_ms) = (Arc::clone(self), self.clock.now_ms());
@@ -94,7 +95,7 @@ impl SessionService {
                 gone
             };
             if still_gone {
-                service.show(&user, seen_ms).await;
+                service.show(&user, seen_ms, noted).await;
             }
         });
     }
@@ -102,55 +103,65 @@ impl SessionService {
     /// Tells watchers what is the case now, if it is not what they were told last. One at a time for a
     /// user, and each after the change that led to it: the last word is right. Where that cannot be done the user
     /// stays untold, and is told later.
-    async fn show(&self, user: &UserKey, seen_ms: u64) {
+    async fn show(&self, user: &UserKey, seen_ms: u64, own: u64) {
         let _order = self.telling[usize::from(user.shard().0) % TELLERS].lock().await;
-        if let Err(error) = self.show_until_told(user, seen_ms, 0).await {
+        if let Err(error) = self.show_until_told(user, seen_ms, own).await {
             tracing::warn!(%error, "watchers of a user could not be told");
         }
     }
 
-    /// `told`: the version that was told last; also what is returned, 0 if there was nothing to tell.
-    async fn show_until_told(&self, user: &UserKey, seen_ms: u64, mut told: u64) -> Result<u64, PresenceError> {
+    /// `own`: the note that this is about, 0 for none. The version that was told last, 0 if there was nothing to tell.
+    async fn show_until_told(&self, user: &UserKey, seen_ms: u64, own: u64) -> Result<u64, PresenceError> {
         let seen_ms = if seen_ms == 0 { self.clock.now_ms() } else { seen_ms };
+        let mut told = 0;
         // Another instance may have shown something else between our looking and our showing: the last to show
         // something looks once more.
         for _ in 0..MAX_LOOKS {
             let look = self.presence.look(user).await?;
-            let leaving = self.leaving.lock().contains_key(user);
-            let online = look.online || leaving;
-            if !online && look.shown {
+            if !look.online && look.noted != 0 && look.noted != own {
+                // Whoever noted that shows it, after the grace that only they know of.
+                if told != 0 {
+                    self.presence.told(user, told).await?;
+                }
+                break;
+            }
+            if !look.online && look.shown {
                 // Before watchers ask for it.
                 self.note_last_seen(user, seen_ms).await;
             }
-            // Somebody who is only not shown to have gone yet has to be told of when they are.
-            let noted = if look.online == online { look.noted } else { 0 };
-            let Some(version) = self.presence.show(user, online, noted, told).await? else { break };
-            self.tell(user, online, seen_ms, version).await?;
+            let Some(version) = self.presence.show(user, look.online, look.noted, told).await? else { break };
+            self.metrics.transition(if look.online { "online" } else { "offline" });
+            self.tell(user, look.online, seen_ms, version).await?;
             told = version;
         }
         Ok(told)
     }
 
-    /// What another one was to do, or this one and was not answered. What watchers may not have been told is told
-    /// again, also if they may know it.
+    /// What another one was to do, or this one and was not answered.
     async fn show_again(&self, Untold { user, what, ago_ms }: &Untold) -> Result<(), PresenceError> {
         let _order = self.telling[usize::from(user.shard().0) % TELLERS].lock().await;
         let since_ms = self.clock.now_ms().saturating_sub(*ago_ms);
         let told = match *what {
-            Outstanding::Noted(_) => self.show_until_told(user, since_ms, 0).await?,
-            Outstanding::Telling(version) => {
-                let Some((version, online)) = self.presence.show_again(user, version).await? else { return Ok(()) };
-                // As it was written before they were shown to have gone.
-                let seen = self.last_seen(user.tenant.as_str(), user.user.as_str()).await;
-                let seen_ms = seen.ok().flatten().unwrap_or(since_ms);
-                self.tell(user, online, seen_ms, version).await?;
-                self.show_until_told(user, 0, version).await?
-            }
+            Outstanding::Noted(noted) => self.show_until_told(user, since_ms, noted).await?,
+            Outstanding::Telling(version) => match self.show_until_told(user, 0, 0).await? {
+                0 => self.tell_again(user, version, since_ms).await?,
+                told => told,
+            },
         };
         if told != 0 {
             self.metrics.untold.inc();
         }
         Ok(())
+    }
+
+    /// Also to those who may know it. The new version, 0 if somebody else has told it, or does.
+    async fn tell_again(&self, user: &UserKey, version: u64, since_ms: u64) -> Result<u64, PresenceError> {
+        let Some((version, online)) = self.presence.show_again(user, version).await? else { return Ok(0) };
+        // Written before they were shown to have gone, if it could be.
+        let seen = self.last_seen(user.tenant.as_str(), user.user.as_str()).await;
+        self.tell(user, online, seen.ok().flatten().unwrap_or(since_ms), version).await?;
+        self.presence.told(user, version).await?;
+        Ok(version)
     }
 
     async fn note_last_seen(&self, user: &UserKey, seen_ms: u64) {
@@ -166,27 +177,38 @@ impl SessionService {
     }
 
     async fn tell(&self, user: &UserKey, online: bool, seen_ms: u64, version: u64) -> Result<(), PresenceError> {
-        self.metrics.transition(if online { "online" } else { "offline" });
         let (status, last_seen_ms) = if online { (Status::Online, 0) } else { (Status::Offline, seen_ms) };
         let watchers = self.presence.watchers(user).await?;
         let now = PresenceNow { user: (&user.user).into(), status: status.into(), last_seen_ms };
+        let mut all = true;
         for gateway in by_gateway(watchers) {
             let subject = of_gateway(&gateway.gateway);
             let what = What::Presence(now.clone());
-            if !self.publish_version(&subject, user.tenant.as_str(), gateway.connections, what, version).await {
-                return Err(PresenceError::Unavailable("the bus does not answer".to_owned()));
-            }
+            all &= self.publish_version(&subject, user.tenant.as_str(), gateway.connections, what, version).await;
         }
-        Ok(())
+        let failed = || PresenceError::Unavailable("the bus does not answer".to_owned());
+        all.then_some(()).ok_or_else(failed)
     }
 
-    /// What is outstanding for longer than anybody needs who is about to do it.
+    /// What is outstanding for longer than anybody needs who is about to do it. Beginning somewhere, and going on behind
+    /// those that fail: of many, each gets its turn.
     async fn tell_untold(&self) -> Result<(), PresenceError> {
         let for_ms = self.config.presence_grace_ms + UNTOLD_MS;
-        for untold in self.presence.untold(for_ms, MAX_UNTOLD).await? {
-            self.show_again(&untold).await?;
+        let mut all = self.presence.untold(for_ms, MAX_UNTOLD).await?;
+        if all.len() > 1 {
+            let first = self.clock.below(all.len() as u64);
+            all.rotate_left(usize::try_from(first).unwrap_or(0));
         }
-        Ok(())
+        let (mut failed, mut last) = (0, Ok(()));
+        for untold in all {
+            let told = self.show_again(&untold).await;
+            failed = if told.is_ok() { 0 } else { failed + 1 };
+            last = last.and(told);
+            if failed == MAX_FAILED {
+                break;
+            }
+        }
+        last
     }
 
     /// The connections of these users, by gateway; `None` where the engine does not answer.
@@ -269,7 +291,7 @@ impl SessionService {
     }
 }
 
-/// For as long as the node runs: tells what others should have. Of several instances one gets each user.
+/// For as long as the node runs: tells what others should have. Of several instances one gets to tell each change.
 pub(crate) async fn tell_what_others_did_not(service: Arc<SessionService>) {
     let stopping = service.tasks.stopping();
     let work = async {

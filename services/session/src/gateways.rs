@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use posthorn_clock::sleep;
 use posthorn_core::Held;
 use posthorn_errors::Failure;
-use posthorn_presence::ConnectionRef;
+use posthorn_presence::{ConnectionRef, Gone};
 use posthorn_proto::internal::{
     LeaseReply, LeaseRequest, LeaseState, PruneRequest, RegisterAgainRequest, Registration,
 };
@@ -56,8 +56,8 @@ impl SessionService {
 
     pub async fn prune(self: &Arc<Self>, request: PruneRequest) -> Result<(), Failure> {
         let gone = self.presence.prune(&request.gateway, &request.kept, request.upto).await.map_err(presence)?;
-        for user in gone {
-            self.leave(user);
+        for Gone { user, noted } in gone {
+            self.leave(user, noted);
         }
         Ok(())
     }
@@ -67,8 +67,8 @@ impl SessionService {
         let gone = self.presence.drop_gateway(gateway).await.map_err(presence)?;
         tracing::info!(gateway, users = gone.len(), "a gateway is gone");
         self.metrics.gateways_dropped.inc();
-        for user in gone {
-            self.leave(user);
+        for Gone { user, noted } in gone {
+            self.leave(user, noted);
         }
         Ok(())
     }

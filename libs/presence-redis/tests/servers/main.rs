@@ -13,7 +13,7 @@ use posthorn_engines::{
     redis::{self, MASTER, Server},
 };
 use posthorn_presence::{
-    ConnectionRef, LeaseState, Outstanding, Presence, Untold,
+    ConnectionRef, Gone, LeaseState, Outstanding, Presence, Untold,
     conformance::{self, Engine},
 };
 use posthorn_presence_redis::{RedisConfig, RedisMode, RedisPresence};
@@ -197,9 +197,12 @@ async fn a_flush_is_noticed_by_the_lease_and_a_dead_gateway_ends_by_it() {
     // The gateway dies: nothing tells so but its lease.
     until("not found", async || presence.lookup(&[ann()]).await.ok(), |found| found.as_deref() == Some(&[])).await;
     assert_eq!(presence.lapsed().await.expect("asked"), ["g"]);
-    assert_eq!(presence.drop_gateway("g").await.expect("dropped"), [ann()]);
+    let dropped = presence.drop_gateway("g").await.expect("dropped");
+    let [Gone { user, noted }] = &dropped[..] else { panic!("{dropped:?}") };
     let untold = presence.untold(0, 10).await.expect("known");
-    let [Untold { user, what: Outstanding::Noted(noted), ago_ms }] = &untold[..] else { panic!("{untold:?}") };
+    let [Untold { ago_ms, .. }] = &untold[..] else { panic!("{untold:?}") };
+    let what = Outstanding::Noted(*noted);
+    assert_eq!(untold, [Untold { user: user.clone(), what, ago_ms: *ago_ms }]);
     assert!(*user == ann() && *ago_ms < 60_000, "{untold:?}");
     assert_eq!(presence.show(&ann(), false, *noted, 0).await.expect("noted"), None);
     let left = server.ask(&["KEYS", "*"]).expect("answers");
@@ -226,6 +229,30 @@ async fn an_engine_that_was_emptied_is_not_believed_until_gateways_had_their_tur
         assert_eq!(presence.lookup(&[ann()]).await.expect("found"), [at("g", 1)]);
         server.ask(&["FLUSHALL"]).expect("flushed");
     }
+}
+
+/// Goal: what a server noted whose clock was ahead is not left until the clock of the next one is there.
+#[tokio::test]
+async fn what_is_outstanding_of_a_clock_that_was_ahead_is_told_as_well() {
+    if !on() {
+        return;
+    }
+    let folder = folder();
+    let server = redis::single(folder.path()).await.expect("a server");
+    let place = open(config(RedisMode::Single, vec![server.address()]), folder).await;
+    let presence = &place.presence;
+    let first = presence.show(&ann(), true, 0, 0).await.expect("noted").expect("a change");
+    let outstanding = async || presence.untold(10_000, 10).await.expect("known");
+    assert!(outstanding().await.is_empty(), "it is being told");
+    // The version that the replica had is an hour ahead of the clock of whoever is the master now.
+    let key = server.ask(&["KEYS", "*:v"]).expect("answers");
+    let ahead = first + 3_600_000_000;
+    server.ask(&["SET", key.trim(), &ahead.to_string()]).expect("answers");
+    let version = presence.show(&ann(), false, 0, first).await.expect("noted").expect("a change");
+    assert!(version > ahead);
+    assert_eq!(outstanding().await, [Untold { user: ann(), what: Outstanding::Telling(version), ago_ms: 0 }]);
+    presence.told(&ann(), version).await.expect("told");
+    assert!(outstanding().await.is_empty());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use posthorn_clock::{Instant, sleep};
 use posthorn_core::{Held, UserKey};
-use posthorn_presence::{ConnectionRef, Lease, Look, Untold};
+use posthorn_presence::{ConnectionRef, Gone, Lease, Look, Untold};
 use posthorn_proto::{
     client::{PresenceNow, Status},
     internal::{LookupRequest, PresenceRequest, WatchRequest, publication::What},
@@ -212,7 +212,7 @@ impl Presence for Late {
         self.engine.register(user, device, at).await
     }
 
-    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Answer<bool> {
+    async fn unregister(&self, user: &UserKey, at: &ConnectionRef) -> Answer<Option<u64>> {
         self.engine.unregister(user, at).await
     }
 
@@ -241,11 +241,11 @@ impl Presence for Late {
         self.engine.lapsed().await
     }
 
-    async fn drop_gateway(&self, gateway: &str) -> Answer<Vec<UserKey>> {
+    async fn drop_gateway(&self, gateway: &str) -> Answer<Vec<Gone>> {
         self.engine.drop_gateway(gateway).await
     }
 
-    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Answer<Vec<UserKey>> {
+    async fn prune(&self, gateway: &str, kept: &[u64], upto: u64) -> Answer<Vec<Gone>> {
         self.engine.prune(gateway, kept, upto).await
     }
 
@@ -263,6 +263,10 @@ impl Presence for Late {
 
     async fn shown(&self, users: &[UserKey]) -> Answer<Vec<bool>> {
         self.engine.shown(users).await
+    }
+
+    async fn told(&self, user: &UserKey, version: u64) -> Answer<()> {
+        self.engine.told(user, version).await
     }
 
     async fn show_again(&self, user: &UserKey, telling: u64) -> Answer<Option<(u64, bool)>> {
@@ -359,6 +363,61 @@ async fn a_change_that_nobody_told_is_told_though_the_user_went_and_came_back() 
     place.disconnect("ann", "g", 3).await;
     let went_ms = place.clock.now_ms();
     assert_eq!(told(&mut gateway).await, (2, vec![1], now("ann", Status::Offline, went_ms)));
+}
+
+/// Goal: the grace of one process is not cut short by what another one has to make up for.
+#[tokio::test(start_paused = true)]
+async fn who_is_away_for_less_than_the_grace_of_one_instance_is_not_shown_to_have_gone_by_another() {
+    let (place, mut gateway) = eve_watches_ann().await;
+    let mut instances = [place.client.clone(), place.beside(place.presence.clone()).await];
+    let ann = crate::service::key_of("t", "ann").expect("a user");
+    let go = async |client: &mut SessionClient, connection| {
+        let (tenant, user, gateway) = ("t".into(), "ann".into(), "g".into());
+        client.disconnect(DisconnectRequest { tenant, user, gateway, connection }).await.expect("disconnected");
+    };
+    let second = Duration::from_secs(1);
+    // Shown, and nobody says that they told it: a sweep does, after a grace and 5 s, and at most 8 s later.
+    place.connect("ann", "g", 2).await;
+    assert_eq!(told(&mut gateway).await.2.status(), Status::Online);
+    place.presence.show(&ann, false, 0, 0).await.expect("noted").expect("a change");
+    place.presence.show(&ann, true, 0, 0).await.expect("noted").expect("a change");
+    let mut connection = 2;
+    for _ in 0..30 {
+        sleep(second).await;
+        // Away, by one or the other, for less than the grace; the sweeps are there meanwhile.
+        go(&mut instances[usize::from(connection % 2 == 0)], connection).await;
+        sleep(Duration::from_millis(GRACE_MS - 1_000)).await;
+        connection += 1;
+        place.connect("ann", "g", connection).await;
+    }
+    sleep(Duration::from_millis(3 * GRACE_MS)).await;
+    place.disconnect("ann", "g", connection).await;
+    let went_ms = place.clock.now_ms();
+    assert_eq!(told(&mut gateway).await.2, now("ann", Status::Online, 0), "once more, as nobody had said so");
+    assert_eq!(told(&mut gateway).await.2, now("ann", Status::Offline, went_ms));
+}
+
+/// Goal: somebody who leaves at one instance, comes back by another and leaves again has the whole grace of that.
+#[tokio::test(start_paused = true)]
+async fn an_older_grace_of_another_instance_ends_nothing() {
+    let (place, mut gateway) = eve_watches_ann().await;
+    let mut other = place.beside(place.presence.clone()).await;
+    let half = Duration::from_millis(GRACE_MS / 2);
+    place.connect("ann", "g", 2).await;
+    assert_eq!(told(&mut gateway).await.2, now("ann", Status::Online, 0));
+    place.disconnect("ann", "g", 2).await;
+    sleep(half).await;
+    let (tenant, user, device) = ("t".into(), "ann".into(), "phone".into());
+    let request =
+        ConnectRequest { tenant, user, device, gateway: "g".into(), connection: 3, ..ConnectRequest::default() };
+    other.connect(request).await.expect("connected");
+    sleep(Duration::from_millis(100)).await;
+    let (tenant, user, gateway_name) = ("t".into(), "ann".into(), "g".into());
+    let request = DisconnectRequest { tenant, user, gateway: gateway_name, connection: 3 };
+    other.disconnect(request).await.expect("disconnected");
+    let (went, went_ms) = (Instant::now(), place.clock.now_ms());
+    assert_eq!(told(&mut gateway).await.2, now("ann", Status::Offline, went_ms));
+    assert_eq!(went.elapsed().as_millis(), u128::from(GRACE_MS));
 }
 
 /// Goal: whoever begins to watch while a change is on its way is told that change.

@@ -1,5 +1,7 @@
 //! What a gateway does when the presence engine lost something, or does not know where anybody is.
 
+use std::time::Duration;
+
 use posthorn_proto::{
     client::TypingNow,
     internal::{LeaseState, Publication, publication::What},
@@ -40,6 +42,31 @@ async fn connections_that_the_engine_lost_are_registered_again_and_read_from_the
     assert_eq!(*script.registered.lock(), [1, 2, 1, 2]);
 }
 
+/// Goal: the one renewal that finds the lease lost, and whose answer is lost, leaves no connection with a gap.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_ended_while_renewals_were_not_answered_is_lost_though_it_is_found_kept() {
+    let (gateway, script) = gateway(GatewayConfig { ping_interval_ms: 1 << 40, ..GatewayConfig::default() });
+    let mut ada = Peer::connected(&gateway, "ada").await;
+    // Whether ada has to read from the log, by some time after so many s without an answer.
+    let mut loses = async |seconds| {
+        *script.lease_silent.lock() = true;
+        let silence = async {
+            posthorn_clock::sleep(Duration::from_secs(seconds)).await;
+            *script.lease_silent.lock() = false;
+            posthorn_clock::sleep(Duration::from_secs(12)).await;
+        };
+        tokio::select! {
+            () = silence => false,
+            event = ada.event() => matches!(event, Frame::Resync(_)),
+        }
+    };
+    // It lives 30 s, and is renewed every 10.
+    assert!(!loses(0).await);
+    assert!(!loses(15).await, "it had not ended");
+    assert!(loses(45).await);
+    assert_eq!(*script.registered.lock(), [1]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_watched_before_the_engine_lost_it_is_watched_again() {
     let (gateway, script) = gateway(GatewayConfig::default());
@@ -49,7 +76,7 @@ async fn what_was_watched_before_the_engine_lost_it_is_watched_again() {
     script.watches.lock().clear();
     *script.leases.lock() = vec![LeaseState::Lost];
     assert!(matches!(ada.event().await, Frame::Resync(_)));
-    posthorn_clock::sleep(std::time::Duration::from_secs(1)).await;
+    posthorn_clock::sleep(Duration::from_secs(1)).await;
     assert_eq!(*script.watches.lock(), [["ben"]]);
 }
 
@@ -58,7 +85,7 @@ async fn a_gateway_without_connections_has_lost_none() {
     let (gateway, script) = gateway(GatewayConfig::default());
     *script.leases.lock() = vec![LeaseState::Lost; 3];
     while !script.leases.lock().is_empty() {
-        posthorn_clock::sleep(std::time::Duration::from_secs(1)).await;
+        posthorn_clock::sleep(Duration::from_secs(1)).await;
     }
     assert!(script.pruned.lock().is_empty() && gateway.ready().degraded.is_empty());
 }

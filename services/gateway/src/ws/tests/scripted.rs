@@ -46,6 +46,8 @@ pub struct Script {
     pub watches: Mutex<Vec<Vec<String>>>,
     /// What the next renewals of the lease find, and what was asked after them.
     pub leases: Mutex<Vec<LeaseState>>,
+    /// Renewals are made and not answered.
+    pub lease_silent: Mutex<bool>,
     pub registered: Mutex<Vec<u64>>,
     pub pruned: Mutex<Vec<PruneRequest>>,
     /// What the routing instance has of its publications.
@@ -157,6 +159,9 @@ impl Script {
             }
             "Lease" => {
                 unary(request, async |_: LeaseRequest| {
+                    if *self.lease_silent.lock() {
+                        return Err(Status::from(Failure::plain(Code::Unavailable)));
+                    }
                     let state = self.leases.lock().pop().unwrap_or(LeaseState::Kept);
                     Ok(LeaseReply { state: state.into(), ttl_ms: 30_000 })
                 })
