@@ -18,6 +18,8 @@ use crate::Report;
 
 /// Seeds whose faults are left out one by one; the others that fail are only told.
 const MAX_REDUCED: usize = 3;
+/// Seeds between two lines of progress.
+const PROGRESS: usize = 50;
 
 pub fn run(from: u64, seeds: u64, jobs: Option<usize>) -> Result<Report> {
     let program = std::env::current_exe()?;
@@ -38,9 +40,10 @@ pub fn run(from: u64, seeds: u64, jobs: Option<usize>) -> Result<Report> {
             });
         }
         drop(done);
-        for result in results {
-            reports.push(result);
-            progress(reports.len(), seeds);
+        for (seed, result) in results {
+            let failed = result.as_ref().is_ok_and(|report: &Report| !report.violations.is_empty());
+            reports.push((seed, result));
+            progress(reports.len(), seeds, failed.then_some(seed));
         }
     });
     reports.sort_by_key(|(seed, _)| *seed);
@@ -67,11 +70,16 @@ pub fn run(from: u64, seeds: u64, jobs: Option<usize>) -> Result<Report> {
     Ok(total)
 }
 
-fn progress(done: usize, of: u64) {
+/// A line that is written over; where that cannot be, one now and then.
+fn progress(done: usize, of: u64, failed: Option<u64>) {
     let mut err = std::io::stderr();
-    if err.is_terminal() {
-        let _ = write!(err, "\r{done} of {of} seeds");
-        let _ = if done as u64 == of { writeln!(err) } else { err.flush() };
+    let (begin, last) = (if err.is_terminal() { "\r" } else { "" }, done as u64 == of);
+    if let Some(seed) = failed {
+        let _ = writeln!(err, "{begin}seed {seed} breaks a rule; the others are run first");
+    }
+    if !begin.is_empty() || last || done.is_multiple_of(PROGRESS) {
+        let _ = write!(err, "{begin}{done} of {of} seeds");
+        let _ = if begin.is_empty() || last { writeln!(err) } else { err.flush() };
     }
 }
 

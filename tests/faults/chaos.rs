@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use parking_lot::Mutex;
-use posthorn_clock::{Instant, sleep};
+use posthorn_clock::{Instant, interval, sleep};
 use posthorn_history::Sight;
 use posthorn_testkit::{Deployment, Member, Signal};
 use serde::Serialize;
@@ -21,6 +21,10 @@ const WEATHER_S: f64 = 8.0;
 /// Between two faults of a lane, s.
 const PEACE_S: f64 = 3.0;
 const CONVERSATIONS: u32 = 4;
+/// Messages a second: no more than get through this on two cores, or people have hours to catch up with.
+const SPEED: u32 = 15;
+/// Between two lines that say how far it is.
+const TELL: Duration = Duration::from_secs(10);
 /// Nothing succeeds for so long. Cassandra needs up to a minute to be back on a busy machine, and may be drawn again at once.
 const GIVE_UP: Duration = Duration::from_secs(300);
 /// How wrong a clock is, as libfaketime has it: hours off, and too fast.
@@ -89,12 +93,11 @@ async fn under(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64, count
     let time = Duration::from_secs_f64(minutes * 60.0);
     let seconds = u32::try_from(time.as_secs())? + 10;
     let url = cluster.running.ws.replacen(&stage.gate_upstream()?, &stage.wire(GATE)?.address.to_string(), 1);
-    let mut run = talk::Talk { url: Some(url), files: CONVERSATIONS, seconds, give_up: GIVE_UP }.start(cluster).await?;
+    let mut run = talk::Talk { url: Some(url), files: CONVERSATIONS, seconds, speed: SPEED, give_up: GIVE_UP }
+        .start(cluster)
+        .await?;
     run.acked(100).await?;
-    tokio::select! {
-        done = stage.storm(seed, Instant::now() + time) => done.context("a fault could not be made")?,
-        early = run.ended() => anyhow::bail!("the replay ended before the faults did: {early}"),
-    }
+    stage.storm_over(&mut run, seed, time).await?;
     stage.heal().await?;
     let outcome = run.result().await?;
     outcome.whole()?;
@@ -172,6 +175,27 @@ impl<'a> Stage<'a> {
 
     fn count(&self, kind: &'static str) {
         *self.counts.lock().entry(kind).or_default() += 1;
+    }
+
+    /// Faults for so long while people talk, with a line now and then.
+    async fn storm_over(&self, run: &mut talk::Run, seed: u64, time: Duration) -> Result<()> {
+        let begun = Instant::now();
+        let mut storm = Box::pin(self.storm(seed, begun + time));
+        let (mut tell, mut talk) = (interval(TELL), true);
+        loop {
+            tokio::select! {
+                done = &mut storm => return done.context("a fault could not be made"),
+                ended = run.ended(), if talk => {
+                    // The last faults may go on for longer than people talk.
+                    ensure!(begun.elapsed() >= time, "the replay ended before the faults did: {ended}");
+                    talk = false;
+                }
+                _ = tell.tick() => {
+                    let (seconds, faults) = (begun.elapsed().as_secs(), self.counts.lock().values().sum::<u64>());
+                    eprintln!("{seconds} of {} s, {faults} faults, {} acknowledged", time.as_secs(), run.progress()?);
+                }
+            }
+        }
     }
 
     /// Two lanes of faults beside each other until `end`.

@@ -26,6 +26,8 @@ use crate::{disk::Disk, lossy::Lossy, talk::Talk};
 /// How long an engine, or a paused owner, is away.
 const AWAY: Duration = Duration::from_secs(20);
 const PAUSED: Duration = Duration::from_secs(15);
+/// Messages a second.
+const SPEED: u32 = 30;
 /// Between two steps of a fault.
 const SHORT: Duration = Duration::from_secs(3);
 /// Presence is looked at after each fault: nobody waits for the usual grace.
@@ -193,7 +195,8 @@ async fn nothing_acknowledged_is_lost_in_chaos_on_a_cluster() -> Result<()> {
 async fn under(cluster: &Deployment, case: &Case) -> Result<String> {
     let before = after::Normal::of(cluster).await?;
     let feed = feed::Follower::start(cluster).await?;
-    let mut run = Talk { url: None, files: 1, seconds: case.seconds, give_up: talk::GIVE_UP }.start(cluster).await?;
+    let talk = Talk { url: None, files: 1, seconds: case.seconds, speed: SPEED, give_up: talk::GIVE_UP };
+    let mut run = talk.start(cluster).await?;
     run.acked(100).await?;
     let lossy = tokio::select! {
         done = apply(cluster, case.fault) => done.context("the fault could not be made")?,

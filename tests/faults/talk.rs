@@ -21,8 +21,6 @@ const REPLAY: Duration = Duration::from_secs(360);
 /// Nothing succeeds for so long: longer than any fault.
 pub const GIVE_UP: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(200);
-/// Messages a second.
-const SPEED: u32 = 30;
 /// What every run shows.
 const EVERY_RUN: &[Sight] =
     &[Sight::Settled, Sight::Acked, Sight::Received, Sight::WholeRead, Sight::Joined, Sight::Left, Sight::Fed];
@@ -44,6 +42,8 @@ pub struct Talk {
     /// As many conversations.
     pub files: u32,
     pub seconds: u32,
+    /// Messages a second, of all together.
+    pub speed: u32,
     pub give_up: Duration,
 }
 
@@ -51,10 +51,10 @@ impl Talk {
     pub async fn start(self, cluster: &Deployment) -> Result<Run> {
         let files: Vec<PathBuf> = (1..=self.files).map(|n| cluster.dir().join(format!("talk{n}.txt"))).collect();
         for file in &files {
-            write_talk(file, self.seconds * SPEED / self.files)?;
+            write_talk(file, self.seconds * self.speed / self.files)?;
         }
         let mut command = Command::new(Server::binary()?);
-        command.args(["replay", "--json", "--progress", "--speed", &SPEED.to_string()]);
+        command.args(["replay", "--json", "--progress", "--speed", &self.speed.to_string()]);
         command.args(["--give-up-after-s", &self.give_up.as_secs().to_string()]);
         let url = self.url.as_ref().unwrap_or(&cluster.running.ws);
         command.args(["--url", url, "--admin-key", &cluster.running.admin_key]).args(&files);
@@ -96,7 +96,7 @@ impl Run {
     }
 
     /// The last number of its lines of progress.
-    fn progress(&self) -> Result<u64> {
+    pub fn progress(&self) -> Result<u64> {
         let text = fs::read_to_string(&self.errors)?;
         let acked = |line: &str| serde_json::from_str::<Value>(line).ok()?["acked"].as_u64();
         Ok(text.lines().rev().find_map(acked).unwrap_or(0))
