@@ -12,7 +12,7 @@ use crate::{
     generated::{built, target_dir},
     process::Step,
     report::{Entry, Kind, Report},
-    setup,
+    setup::{self, Tool},
     test::cargo,
     tidy,
 };
@@ -39,7 +39,10 @@ pub fn run(root: &Path) -> Result<bool> {
         doc.args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     simulation(root, &mut report)?;
-    dependencies(root, &mut report)?;
+    let check = ["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
+    tool(root, &mut report, &setup::DENY, "licences, bans, sources", &check)?;
+    // Both workspaces.
+    tool(root, &mut report, &setup::MACHETE, "unused dependencies", &["."])?;
     report.print_end();
     Ok(report.failed().len() == before)
 }
@@ -79,17 +82,15 @@ fn simulation(root: &Path, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Licences, bans and sources. No advisories: they would be fetched on every run.
-fn dependencies(root: &Path, report: &mut Report) -> Result<()> {
+/// A check by a program that may have to be installed.
+fn tool(root: &Path, report: &mut Report, tool: &Tool, name: &str, args: &[&str]) -> Result<()> {
     let started = Instant::now();
-    let program_path = setup::deny(root);
-    let (ok, seconds) = (program_path.is_ok(), started.elapsed().as_secs_f64());
-    report.add(Entry { name: "cargo-deny".to_owned(), kind: Kind::Setup, ok, seconds, passed: 0, failed: 0 });
-    match program_path {
+    let installed = setup::tool(root, tool);
+    let (ok, seconds) = (installed.is_ok(), started.elapsed().as_secs_f64());
+    report.add(Entry { name: tool.name.to_owned(), kind: Kind::Setup, ok, seconds, passed: 0, failed: 0 });
+    match installed {
         Ok(path) => {
-            let mut deny = Command::new(path);
-            deny.args(["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]).current_dir(root);
-            program(root, report, "licences, bans, sources", &mut deny)?;
+            program(root, report, name, Command::new(path).args(args).current_dir(root))?;
         }
         Err(error) => println!("    {error:#}"),
     }

@@ -5,7 +5,6 @@ mod links;
 mod rust;
 mod size;
 mod text;
-mod unused;
 
 use std::path::Path;
 
@@ -31,7 +30,6 @@ pub fn run(root: &Path) -> Result<bool> {
     }
     links::check(root, &files, &mut findings);
     crates::check(&files, &mut findings)?;
-    unused::check(&files, &mut findings)?;
     findings.sort();
     for large in warnings(&files) {
         println!("warning: {large}");
