@@ -12,7 +12,7 @@ use crate::{
     generated::{built, target_dir},
     process::Step,
     report::{Entry, Kind, Report},
-    setup::{self, Tool},
+    setup,
     test::cargo,
     tidy,
 };
@@ -39,10 +39,7 @@ pub fn run(root: &Path) -> Result<bool> {
         doc.args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
     )?;
     simulation(root, &mut report)?;
-    let check = ["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
-    tool(root, &mut report, &setup::DENY, "licences, bans, sources", &check)?;
-    // Both workspaces.
-    tool(root, &mut report, &setup::MACHETE, "unused dependencies", &["."])?;
+    dependencies(root, &mut report)?;
     report.print_end();
     Ok(report.failed().len() == before)
 }
@@ -82,15 +79,17 @@ fn simulation(root: &Path, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// A check by a program that may have to be installed.
-fn tool(root: &Path, report: &mut Report, tool: &Tool, name: &str, args: &[&str]) -> Result<()> {
+/// Licences, bans and sources. No advisories: they would be fetched on every run.
+fn dependencies(root: &Path, report: &mut Report) -> Result<()> {
     let started = Instant::now();
-    let installed = setup::tool(root, tool);
-    let (ok, seconds) = (installed.is_ok(), started.elapsed().as_secs_f64());
-    report.add(Entry { name: tool.name.to_owned(), kind: Kind::Setup, ok, seconds, passed: 0, failed: 0 });
-    match installed {
+    let program_path = setup::deny(root);
+    let (ok, seconds) = (program_path.is_ok(), started.elapsed().as_secs_f64());
+    report.add(Entry { name: "cargo-deny".to_owned(), kind: Kind::Setup, ok, seconds, passed: 0, failed: 0 });
+    match program_path {
         Ok(path) => {
-            program(root, report, name, Command::new(path).args(args).current_dir(root))?;
+            let mut deny = Command::new(path);
+            deny.args(["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]).current_dir(root);
+            program(root, report, "licences, bans, sources", &mut deny)?;
         }
         Err(error) => println!("    {error:#}"),
     }

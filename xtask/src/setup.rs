@@ -13,15 +13,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{Step, answer};
 
-/// A program of cargo's that checks the tree.
-pub struct Tool {
-    pub name: &'static str,
-    version: &'static str,
-}
-
-/// Used without its advisories, which it would fetch from the network on every run.
-pub const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
-pub const MACHETE: Tool = Tool { name: "cargo-machete", version: "0.9.2" };
+/// `cargo deny` without its advisories, which it would fetch from the network on every run.
+const DENY: &str = "0.20.2";
 const INSTALL_LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// `$POSTHORN_CACHE`, else `posthorn` in the user's cache folder.
@@ -155,32 +148,26 @@ fn packages(root: &Path, step: &str) -> Result<()> {
     Ok(fs::write(stamp, lock)?)
 }
 
-/// The program, of the pinned version.
+/// The program `cargo-deny`, of the pinned version.
 ///
 /// # Errors
 /// It is not there and cannot be built; the text says what to do.
-pub fn tool(root: &Path, tool: &Tool) -> Result<PathBuf> {
-    let Tool { name, version } = tool;
-    let folder = cache()?.join(format!("{name}-{version}"));
-    let in_cache = folder.join("bin").join(name);
-    for program in [PathBuf::from(name), in_cache.clone()] {
-        if answer(&program.to_string_lossy(), &["--version"]).is_some_and(|text| text.ends_with(version)) {
+pub fn deny(root: &Path) -> Result<PathBuf> {
+    let folder = cache()?.join(format!("cargo-deny-{DENY}"));
+    for program in [PathBuf::from("cargo-deny"), folder.join("bin/cargo-deny")] {
+        if answer(&program.to_string_lossy(), &["--version"]).is_some_and(|text| text.ends_with(DENY)) {
             return Ok(program);
         }
     }
-    println!("installing {name} {version}");
+    println!("installing cargo-deny {DENY}");
     let mut cargo = Command::new("cargo");
-    cargo.args(["install", "--quiet", "--locked", "--version", version, name]);
-    // Built without optimisation: it runs for seconds, and is built for minutes.
+    cargo.args(["install", "--quiet", "--locked", "--version", DENY, "cargo-deny"]);
+    // Built without optimisation: it runs for a second, and is built for minutes.
     cargo.args(["--debug", "--root"]).arg(&folder).arg("--target-dir").arg(folder.join("build"));
-    // The one part that a search of all code waits for.
-    for part in ["regex-automata", "memchr", "aho-corasick"] {
-        cargo.arg("--config").arg(format!("profile.dev.package.{part}.opt-level=3"));
-    }
-    let installed = Step::quiet(&format!("cargo install {name}"), INSTALL_LIMIT).run(root, &mut cargo)?.ok;
+    let installed = Step::quiet("cargo install cargo-deny", INSTALL_LIMIT).run(root, &mut cargo)?.ok;
     let _ = fs::remove_dir_all(folder.join("build"));
     if !installed {
-        bail!("{name} {version} cannot be installed: is there a network? Later runs need none");
+        bail!("cargo-deny {DENY} cannot be installed: is there a network? Later runs need none");
     }
-    Ok(in_cache)
+    Ok(folder.join("bin/cargo-deny"))
 }

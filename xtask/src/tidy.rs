@@ -5,6 +5,7 @@ mod links;
 mod rust;
 mod size;
 mod text;
+mod unused;
 
 use std::path::Path;
 
@@ -30,6 +31,7 @@ pub fn run(root: &Path) -> Result<bool> {
     }
     links::check(root, &files, &mut findings);
     crates::check(&files, &mut findings)?;
+    unused::check(&files, &mut findings)?;
     findings.sort();
     for large in warnings(&files) {
         println!("warning: {large}");
