@@ -41,7 +41,7 @@ pub fn run(from: u64, seeds: u64, jobs: Option<usize>) -> Result<Report> {
         }
         drop(done);
         for (seed, result) in results {
-            let failed = result.as_ref().is_ok_and(|report: &Report| !report.violations.is_empty());
+            let failed = result.as_ref().map_or(true, |report: &Report| !report.violations.is_empty());
             reports.push((seed, result));
             progress(reports.len(), seeds, failed.then_some(seed));
         }
@@ -50,7 +50,9 @@ pub fn run(from: u64, seeds: u64, jobs: Option<usize>) -> Result<Report> {
     let mut total = Report { seeds, ..Report::default() };
     let mut reduced = 0;
     for (seed, report) in reports {
-        let report = report?;
+        // One that died without a word has broken all of them.
+        let report =
+            report.unwrap_or_else(|error| Report { violations: vec![format!("{error:#}")], ..Report::default() });
         total.operations += report.operations;
         total.acked += report.acked;
         total.histories_checked += report.histories_checked;
@@ -75,7 +77,7 @@ fn progress(done: usize, of: u64, failed: Option<u64>) {
     let mut err = std::io::stderr();
     let (begin, last) = (if err.is_terminal() { "\r" } else { "" }, done as u64 == of);
     if let Some(seed) = failed {
-        let _ = writeln!(err, "{begin}seed {seed} breaks a rule; the others are run first");
+        let _ = writeln!(err, "{begin}seed {seed} failed; the others are run first");
     }
     if !begin.is_empty() || last || done.is_multiple_of(PROGRESS) {
         let _ = write!(err, "{begin}{done} of {of} seeds");

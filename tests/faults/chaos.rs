@@ -181,16 +181,16 @@ impl<'a> Stage<'a> {
     async fn storm_over(&self, run: &mut talk::Run, seed: u64, time: Duration) -> Result<()> {
         let begun = Instant::now();
         let mut storm = Box::pin(self.storm(seed, begun + time));
-        let (mut tell, mut talk) = (interval(TELL), true);
+        let (mut progress, mut talking) = (interval(TELL), true);
         loop {
             tokio::select! {
                 done = &mut storm => return done.context("a fault could not be made"),
-                ended = run.ended(), if talk => {
+                ended = run.ended(), if talking => {
                     // The last faults may go on for longer than people talk.
                     ensure!(begun.elapsed() >= time, "the replay ended before the faults did: {ended}");
-                    talk = false;
+                    talking = false;
                 }
-                _ = tell.tick() => {
+                _ = progress.tick() => {
                     let (seconds, faults) = (begun.elapsed().as_secs(), self.counts.lock().values().sum::<u64>());
                     eprintln!("{seconds} of {} s, {faults} faults, {} acknowledged", time.as_secs(), run.progress()?);
                 }
@@ -268,10 +268,13 @@ impl<'a> Stage<'a> {
                 self.disk.fill()?;
                 sleep(draw.seconds(AWAY_S)).await;
                 self.disk.free()?;
-                // It stops to serve when its disk is full, or ends, and whoever runs it starts it again. NATS and Redis
-                // may have ended, too; no service may.
-                if self.cluster.member("cassandra").await?.pid.is_some() {
-                    self.cluster.signal("cassandra", Signal::KILL).await?;
+                // Cassandra stops to serve when its disk is full, and NATS writes no more to a stream of which a write
+                // failed, also when there is room again; or they end. Whoever runs them starts them again. Redis may
+                // have ended, too; no service may.
+                for name in ["cassandra", "nats"] {
+                    if self.cluster.member(name).await?.pid.is_some() {
+                        self.cluster.signal(name, Signal::KILL).await?;
+                    }
                 }
                 self.cluster.cluster("start", &ENGINES).await?;
             }

@@ -72,10 +72,10 @@ fn write_talk(file: &Path, lines: u32) -> Result<()> {
     let mut text = String::new();
     for line in 0..lines {
         let nick = NICKS[(line as usize * 7 + line as usize / 5) % NICKS.len()];
-        text.push_str(&match line % 400 {
+        text.push_str(&match line % 100 {
             // Members change meanwhile.
-            200 => "=== ivy [i@example] has joined #talk\n".to_owned(),
-            300 => "=== ivy has left #talk\n".to_owned(),
+            50 => "=== ivy [i@example] has joined #talk\n".to_owned(),
+            75 => "=== ivy has left #talk\n".to_owned(),
             _ => format!("<{nick}> line {line}\n"),
         });
     }

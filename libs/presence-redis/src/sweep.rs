@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use posthorn_presence::{ConnectionRef, Gone, Outstanding, Presence, Result, Untold};
 use redis::{Value, cmd};
 
@@ -16,9 +16,30 @@ use crate::{
 const SWEEP_IN_FLIGHT: usize = 8;
 
 impl RedisPresence {
+    /// Where a cell does not answer, those of the others, and the gateway is still to be dropped.
     pub(crate) async fn drop_all(&self, gateway: &str) -> Result<Vec<Gone>> {
-        let cells = stream::iter(Place::cells()).map(|place| self.drop_cell(gateway, place));
-        let offline: Vec<Vec<Gone>> = cells.buffered(SWEEP_IN_FLIGHT).try_collect().await?;
+        let cells = stream::iter(Place::cells()).map(|place| async move {
+            let mut offline = Vec::new();
+            let dropped = self.drop_cell(gateway, place, &mut offline).await;
+            (offline, dropped)
+        });
+        let cells: Vec<_> = cells.buffered(SWEEP_IN_FLIGHT).collect().await;
+        let (mut offline, mut dropped) = (BTreeSet::new(), Ok(()));
+        for (of_cell, done) in cells {
+            offline.extend(of_cell);
+            dropped = dropped.and(done);
+        }
+        let forgotten = match dropped {
+            Ok(()) => self.forget_gateway(gateway).await,
+            failed => failed,
+        };
+        match forgotten {
+            Err(error) if offline.is_empty() => Err(error),
+            _ => Ok(offline.into_iter().collect()),
+        }
+    }
+
+    async fn forget_gateway(&self, gateway: &str) -> Result<()> {
         let forget = vec![
             (Place::Gateways, cmd("SREM").arg(self.keys.gateways()).arg(gateway).to_owned()),
             // One that was only slow has to notice that it was dropped.
@@ -26,18 +47,16 @@ impl RedisPresence {
         ];
         self.link.batch("drop", forget).await?;
         self.leases.forget(gateway);
-        let offline: BTreeSet<Gone> = offline.into_iter().flatten().collect();
-        Ok(offline.into_iter().collect())
+        Ok(())
     }
 
-    async fn drop_cell(&self, gateway: &str, place: Place) -> Result<Vec<Gone>> {
+    async fn drop_cell(&self, gateway: &str, place: Place, offline: &mut Vec<Gone>) -> Result<()> {
         let keys = [self.keys.index(place, gateway), self.keys.noted(place)];
         let keep_ms = self.config.keep_ms.to_string();
         let arguments = [self.keys.prefix.clone(), place.tag(), gateway.to_owned(), AT_ONCE.to_string(), keep_ms];
-        let mut offline = Vec::new();
         loop {
             let Value::Array(answer) = self.link.script("drop", &DROP, &keys, &arguments).await? else {
-                return Ok(offline);
+                return Ok(());
             };
             let mut answer = answer.into_iter();
             let more = answer.next().as_ref().map(number) == Some(1);
@@ -47,7 +66,7 @@ impl RedisPresence {
             let watched = answer.next().map_or_else(|| Ok(Vec::new()), read)?;
             self.forget_watched(gateway, &watched).await?;
             if !more {
-                return Ok(offline);
+                return Ok(());
             }
         }
     }

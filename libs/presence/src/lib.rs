@@ -108,7 +108,8 @@ pub trait Presence: Send + Sync + 'static {
     async fn lapsed(&self) -> Result<Vec<String>>;
 
     /// Every connection of a gateway that is gone; returns the users that went offline by it. Of callers
-    /// at the same time one gets each user.
+    /// at the same time one gets each user. Where some of the engine does not answer, those of the rest; the gateway is
+    /// then still among those whose lease ended.
     async fn drop_gateway(&self, gateway: &str) -> Result<Vec<Gone>>;
 
     /// Unregisters the gateway's connections up to this number that are not among `kept`; returns the

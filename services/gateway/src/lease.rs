@@ -69,13 +69,13 @@ impl Renewals {
         let asked = Instant::now();
         let unanswered = std::mem::replace(&mut self.unanswered, true);
         let lease = gateway.lease_session(request).await?;
-        let ended = self.ends.is_some_and(|ends| ends < Instant::now());
+        let ended = self.ends.is_none_or(|ends| ends < Instant::now());
         (self.ends, self.unanswered) = (Some(asked + Duration::from_millis(lease.ttl_ms)), false);
         // Connections that came or went meanwhile are a difference that is none.
         let certain = quiet.is_some() && gateway.registry.quiet() == quiet;
         let lost = match lease.state() {
-            LeaseState::Lost => held.count > 0,
-            LeaseState::Kept | LeaseState::Differs if unanswered && ended => held.count > 0,
+            LeaseState::Lost => gateway.registry.held().count > 0,
+            LeaseState::Kept | LeaseState::Differs if unanswered && ended => gateway.registry.held().count > 0,
             LeaseState::Differs if certain => true,
             LeaseState::Differs => {
                 self.doubts += 1;

@@ -158,7 +158,10 @@ impl SessionService {
     async fn tell_again(&self, user: &UserKey, version: u64, since_ms: u64) -> Result<u64, PresenceError> {
         let Some((version, online)) = self.presence.show_again(user, version).await? else { return Ok(0) };
         // Written before they were shown to have gone, if it could be.
-        let seen = self.last_seen(user.tenant.as_str(), user.user.as_str()).await;
+        let seen = match online {
+            true => Ok(None),
+            false => self.last_seen(user.tenant.as_str(), user.user.as_str()).await,
+        };
         self.tell(user, online, seen.ok().flatten().unwrap_or(since_ms), version).await?;
         self.presence.told(user, version).await?;
         Ok(version)
