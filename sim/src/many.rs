@@ -41,8 +41,11 @@ pub fn run(from: u64, seeds: u64, jobs: Option<usize>) -> Result<Report> {
         }
         drop(done);
         for (seed, result) in results {
-            let failed = result.as_ref().map_or(true, |report: &Report| !report.violations.is_empty());
-            reports.push((seed, result));
+            // One that died without a word has broken all of the rules.
+            let report: Report =
+                result.unwrap_or_else(|error| Report { violations: vec![format!("{error:#}")], ..Report::default() });
+            let failed = !report.violations.is_empty();
+            reports.push((seed, report));
             progress(reports.len(), seeds, failed.then_some(seed));
         }
     });
@@ -50,9 +53,6 @@ pub fn run(from: u64, seeds: u64, jobs: Option<usize>) -> Result<Report> {
     let mut total = Report { seeds, ..Report::default() };
     let mut reduced = 0;
     for (seed, report) in reports {
-        // One that died without a word has broken all of them.
-        let report =
-            report.unwrap_or_else(|error| Report { violations: vec![format!("{error:#}")], ..Report::default() });
         total.operations += report.operations;
         total.acked += report.acked;
         total.histories_checked += report.histories_checked;

@@ -58,12 +58,19 @@ impl RedisPresence {
         self.leases.clear();
     }
 
-    /// `what`: `1`, `0` or `again`, as the script has them.
-    async fn note_shown(&self, user: &UserKey, what: &str, told: u64, noted: u64) -> Result<Option<(u64, bool)>> {
+    /// `online`: `None` for what is shown already.
+    async fn note_shown(
+        &self,
+        user: &UserKey,
+        online: Option<bool>,
+        told: u64,
+        noted: u64,
+    ) -> Result<Option<(u64, bool)>> {
         let place = Place::of(user);
         let keys = [self.keys.shown(user), self.keys.version(place), self.keys.telling(place), self.keys.noted(place)];
+        let what = online.map_or_else(|| "again".to_owned(), |online| u8::from(online).to_string());
         let keep = self.config.keep_ms.to_string();
-        let arguments = [keep, name(user), told.to_string(), what.to_owned(), noted.to_string()];
+        let arguments = [keep, name(user), told.to_string(), what, noted.to_string()];
         let Value::Array(answer) = self.link.script("show", &SHOW, &keys, &arguments).await? else { return Ok(None) };
         let [version, online] = [0, 1].map(|at| answer.get(at).map_or(0, number));
         let version = u64::try_from(version).ok().filter(|version| *version > 0);
@@ -195,7 +202,7 @@ impl Presence for RedisPresence {
     }
 
     async fn show(&self, user: &UserKey, online: bool, noted: u64, told: u64) -> Result<Option<u64>> {
-        let change = self.note_shown(user, if online { "1" } else { "0" }, told, noted).await?;
+        let change = self.note_shown(user, Some(online), told, noted).await?;
         Ok(change.map(|(version, _)| version))
     }
 
@@ -211,7 +218,7 @@ impl Presence for RedisPresence {
     }
 
     async fn show_again(&self, user: &UserKey, telling: u64) -> Result<Option<(u64, bool)>> {
-        self.note_shown(user, "again", telling, 0).await
+        self.note_shown(user, None, telling, 0).await
     }
 
     async fn untold(&self, for_ms: u64, limit: usize) -> Result<Vec<Untold>> {

@@ -12,6 +12,14 @@ use crate::{
     scripts::{AT_ONCE, DROP, UNTOLD},
 };
 
+/// Of several cells: an error counts where there is nothing else.
+fn what_was_found<T>(found: Vec<T>, outcome: Result<()>) -> Result<Vec<T>> {
+    match outcome {
+        Err(error) if found.is_empty() => Err(error),
+        _ => Ok(found),
+    }
+}
+
 /// Calls of a sweep under way at the same time, so that others get their turn.
 const SWEEP_IN_FLIGHT: usize = 8;
 
@@ -33,10 +41,7 @@ impl RedisPresence {
             Ok(()) => self.forget_gateway(gateway).await,
             failed => failed,
         };
-        match forgotten {
-            Err(error) if offline.is_empty() => Err(error),
-            _ => Ok(offline.into_iter().collect()),
-        }
+        what_was_found(offline.into_iter().collect(), forgotten)
     }
 
     async fn forget_gateway(&self, gateway: &str) -> Result<()> {
@@ -90,17 +95,14 @@ impl RedisPresence {
         let each = limit.div_ceil(usize::from(CELLS));
         let cells = stream::iter(Place::cells()).map(|place| self.untold_in(place, for_ms, each));
         let found: Vec<_> = cells.buffered(SWEEP_IN_FLIGHT).collect().await;
-        let (mut users, mut failed) = (Vec::new(), None);
+        let (mut users, mut outcome) = (Vec::new(), Ok(()));
         for cell in found {
             match cell {
                 Ok(cell) => users.extend(cell),
-                Err(error) => failed = Some(error),
+                Err(error) => outcome = Err(error),
             }
         }
-        match failed {
-            Some(error) if users.is_empty() => Err(error),
-            _ => Ok(users),
-        }
+        what_was_found(users, outcome)
     }
 
     async fn untold_in(&self, place: Place, for_ms: u64, limit: usize) -> Result<Vec<Untold>> {

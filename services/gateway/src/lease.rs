@@ -73,9 +73,9 @@ impl Renewals {
         (self.ends, self.unanswered) = (Some(asked + Duration::from_millis(lease.ttl_ms)), false);
         // Connections that came or went meanwhile are a difference that is none.
         let certain = quiet.is_some() && gateway.registry.quiet() == quiet;
-        let lost = match lease.state() {
+        let state = if unanswered && ended { LeaseState::Lost } else { lease.state() };
+        let lost = match state {
             LeaseState::Lost => gateway.registry.held().count > 0,
-            LeaseState::Kept | LeaseState::Differs if unanswered && ended => gateway.registry.held().count > 0,
             LeaseState::Differs if certain => true,
             LeaseState::Differs => {
                 self.doubts += 1;

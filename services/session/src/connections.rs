@@ -158,10 +158,7 @@ impl SessionService {
     async fn tell_again(&self, user: &UserKey, version: u64, since_ms: u64) -> Result<u64, PresenceError> {
         let Some((version, online)) = self.presence.show_again(user, version).await? else { return Ok(0) };
         // Written before they were shown to have gone, if it could be.
-        let seen = match online {
-            true => Ok(None),
-            false => self.last_seen(user.tenant.as_str(), user.user.as_str()).await,
-        };
+        let seen = if online { Ok(None) } else { self.last_seen(user.tenant.as_str(), user.user.as_str()).await };
         self.tell(user, online, seen.ok().flatten().unwrap_or(since_ms), version).await?;
         self.presence.told(user, version).await?;
         Ok(version)
@@ -189,8 +186,7 @@ impl SessionService {
             let what = What::Presence(now.clone());
             all &= self.publish_version(&subject, user.tenant.as_str(), gateway.connections, what, version).await;
         }
-        let failed = || PresenceError::Unavailable("the bus does not answer".to_owned());
-        all.then_some(()).ok_or_else(failed)
+        if all { Ok(()) } else { Err(PresenceError::Unavailable("the bus does not answer".to_owned())) }
     }
 
     /// What is outstanding for longer than anybody needs who is about to do it. Beginning somewhere, and going on behind

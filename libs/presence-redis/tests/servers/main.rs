@@ -58,6 +58,19 @@ async fn open(config: RedisConfig, folder: TempDir) -> Place {
     Place { presence, config, metrics, tasks, _folder: folder }
 }
 
+/// A server of its own, and who asks it; `None` where engines are not to be run.
+async fn one_server(change: impl FnOnce(&mut RedisConfig)) -> Option<(Server, Place)> {
+    if !on() {
+        return None;
+    }
+    let folder = folder();
+    let server = redis::single(folder.path()).await.expect("a server");
+    let mut config = config(RedisMode::Single, vec![server.address()]);
+    change(&mut config);
+    let place = open(config, folder).await;
+    Some((server, place))
+}
+
 fn on() -> bool {
     let on = posthorn_engines::mode() == Mode::Run;
     if !on {
@@ -118,12 +131,7 @@ async fn held_by_lease(presence: &RedisPresence, held: Held) -> Option<LeaseStat
 
 #[tokio::test]
 async fn one_server_conforms() {
-    if !on() {
-        return;
-    }
-    let folder = folder();
-    let server = redis::single(folder.path()).await.expect("a server");
-    let place = open(config(RedisMode::Single, vec![server.address()]), folder).await;
+    let Some((server, place)) = one_server(|_| {}).await else { return };
     conformance::run(place.presence.clone(), &Below { masters: &[server], place: &place }).await;
 }
 
@@ -176,14 +184,7 @@ async fn a_master_under_sentinels_conforms_and_its_replica_follows_it() {
 
 #[tokio::test]
 async fn a_flush_is_noticed_by_the_lease_and_a_dead_gateway_ends_by_it() {
-    if !on() {
-        return;
-    }
-    let folder = folder();
-    let server = redis::single(folder.path()).await.expect("a server");
-    let mut config = config(RedisMode::Single, vec![server.address()]);
-    config.lease_ms = 500;
-    let place = open(config, folder).await;
+    let Some((server, place)) = one_server(|config| config.lease_ms = 500).await else { return };
     let presence = &place.presence;
     let mut held = Held::default();
     held.add(&ann(), 1);
@@ -211,14 +212,7 @@ async fn a_flush_is_noticed_by_the_lease_and_a_dead_gateway_ends_by_it() {
 
 #[tokio::test]
 async fn an_engine_that_was_emptied_is_not_believed_until_gateways_had_their_turn() {
-    if !on() {
-        return;
-    }
-    let folder = folder();
-    let server = redis::single(folder.path()).await.expect("a server");
-    let mut config = config(RedisMode::Single, vec![server.address()]);
-    config.settle_ms = 1_500;
-    let place = open(config, folder).await;
+    let Some((server, place)) = one_server(|config| config.settle_ms = 1_500).await else { return };
     let presence = &place.presence;
     for emptied in ["a new one", "one that lost everything"] {
         presence.lookup(&[ann()]).await.expect_err(emptied);
@@ -234,12 +228,7 @@ async fn an_engine_that_was_emptied_is_not_believed_until_gateways_had_their_tur
 /// Goal: what a server noted whose clock was ahead is not left until the clock of the next one is there.
 #[tokio::test]
 async fn what_is_outstanding_of_a_clock_that_was_ahead_is_told_as_well() {
-    if !on() {
-        return;
-    }
-    let folder = folder();
-    let server = redis::single(folder.path()).await.expect("a server");
-    let place = open(config(RedisMode::Single, vec![server.address()]), folder).await;
+    let Some((server, place)) = one_server(|_| {}).await else { return };
     let presence = &place.presence;
     let first = presence.show(&ann(), true, 0, 0).await.expect("noted").expect("a change");
     let outstanding = async || presence.untold(10_000, 10).await.expect("known");
@@ -257,14 +246,8 @@ async fn what_is_outstanding_of_a_clock_that_was_ahead_is_told_as_well() {
 
 #[tokio::test]
 async fn a_server_that_is_away_is_told_in_time_and_found_again() {
-    if !on() {
-        return;
-    }
-    let folder = folder();
-    let mut server = redis::single(folder.path()).await.expect("a server");
-    let config = config(RedisMode::Single, vec![server.address()]);
-    let limit = Duration::from_millis(config.response_timeout_ms * 2) + Duration::from_secs(5);
-    let place = open(config, folder).await;
+    let Some((mut server, place)) = one_server(|_| {}).await else { return };
+    let limit = Duration::from_millis(place.config.response_timeout_ms * 2) + Duration::from_secs(5);
     let presence = &place.presence;
     assert_eq!(presence.online(&[ann()]).await.expect("known"), [false]);
 
@@ -293,14 +276,8 @@ async fn a_server_that_is_away_is_told_in_time_and_found_again() {
 
 #[tokio::test]
 async fn more_than_may_be_in_flight_wait_and_are_refused_in_time() {
-    if !on() {
-        return;
-    }
-    let folder = folder();
-    let mut server = redis::single(folder.path()).await.expect("a server");
-    let mut config = config(RedisMode::Single, vec![server.address()]);
-    (config.max_in_flight, config.response_timeout_ms) = (1, 300);
-    let place = open(config, folder).await;
+    let one_at_a_time = |config: &mut RedisConfig| (config.max_in_flight, config.response_timeout_ms) = (1, 300);
+    let Some((mut server, place)) = one_server(one_at_a_time).await else { return };
     let presence = &place.presence;
     // One after the other all are answered.
     let users = [ann()];
@@ -343,13 +320,8 @@ async fn a_user_of_the_access_list_signs_in_and_a_wrong_password_is_no_connectio
 
 #[tokio::test]
 async fn a_connection_costs_what_the_documentation_says() {
-    if !on() {
-        return;
-    }
     const CONNECTIONS: u64 = 20_000;
-    let folder = folder();
-    let server = redis::single(folder.path()).await.expect("a server");
-    let place = open(config(RedisMode::Single, vec![server.address()]), folder).await;
+    let Some((server, place)) = one_server(|_| {}).await else { return };
     let gateway = "0123456789abcdef0123456789abcdef";
     let used = || {
         let info = server.ask(&["INFO", "memory"]).expect("answers");

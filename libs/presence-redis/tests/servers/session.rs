@@ -72,12 +72,7 @@ async fn lease(client: &SessionClient, connections: &[u64]) -> Option<LeaseState
 
 #[tokio::test]
 async fn while_redis_is_away_connects_go_on_and_where_users_are_is_unknown() {
-    if !on() {
-        return;
-    }
-    let folder = folder();
-    let mut server = redis::single(folder.path()).await.expect("a server");
-    let place = open(config(RedisMode::Single, vec![server.address()]), folder).await;
+    let Some((mut server, place)) = one_server(|_| {}).await else { return };
     let client = session(&place).await;
     assert_eq!(lease(&client, &[]).await, Some(LeaseState::Lost));
     connect(&client, 1).await;
@@ -102,12 +97,7 @@ async fn while_redis_is_away_connects_go_on_and_where_users_are_is_unknown() {
 
 #[tokio::test]
 async fn a_revoked_token_stays_revoked_although_redis_was_flushed() {
-    if !on() {
-        return;
-    }
-    let folder = folder();
-    let server = redis::single(folder.path()).await.expect("a server");
-    let place = open(config(RedisMode::Single, vec![server.address()]), folder).await;
+    let Some((server, place)) = one_server(|_| {}).await else { return };
     let client = session(&place).await;
     let mint = MintTokenRequest {
         tenant: "acme".into(),

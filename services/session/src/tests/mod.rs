@@ -83,27 +83,35 @@ impl Place {
     }
 
     async fn connect(&self, user: &str, gateway: &str, connection: u64) -> ConnectReply {
-        let request = ConnectRequest {
-            tenant: "t".into(),
-            user: user.into(),
-            device: "phone".into(),
-            session: String::new(),
-            connection,
-            gateway: gateway.into(),
-            client: "test/1".into(),
-        };
-        self.client.clone().connect(request).await.expect("connected").into_inner()
+        connect(&self.client, user, gateway, connection).await
     }
 
     async fn disconnect(&self, user: &str, gateway: &str, connection: u64) {
-        let (tenant, user, gateway) = ("t".into(), user.into(), gateway.into());
-        let request = DisconnectRequest { tenant, user, connection, gateway };
-        self.client.clone().disconnect(request).await.expect("disconnected");
+        disconnect(&self.client, user, gateway, connection).await;
     }
 
     async fn listen(&self, subject: &str) -> Box<dyn Subscription> {
         self.bus.subscribe(subject).await.expect("subscribed")
     }
+}
+
+async fn connect(instance: &SessionClient, user: &str, gateway: &str, connection: u64) -> ConnectReply {
+    let request = ConnectRequest {
+        tenant: "t".into(),
+        user: user.into(),
+        device: "phone".into(),
+        session: String::new(),
+        connection,
+        gateway: gateway.into(),
+        client: "test/1".into(),
+    };
+    instance.clone().connect(request).await.expect("connected").into_inner()
+}
+
+async fn disconnect(instance: &SessionClient, user: &str, gateway: &str, connection: u64) {
+    let (tenant, user, gateway) = ("t".into(), user.into(), gateway.into());
+    let request = DisconnectRequest { tenant, user, connection, gateway };
+    instance.clone().disconnect(request).await.expect("disconnected");
 }
 
 async fn instance(

@@ -287,7 +287,7 @@ impl Presence for Late {
 async fn changes_by_two_instances_have_growing_versions_and_end_with_the_truth() {
     let place = Place::new().await;
     let late = Arc::new(Late { engine: place.presence.clone(), ends: Mutex::new(None) });
-    let mut other = place.beside(late.clone()).await;
+    let other = place.beside(late.clone()).await;
     let mut gateway = place.listen("gateway.g").await;
     place.connect("eve", "g", 1).await;
     watch(&place, 1, &["ann"]).await;
@@ -303,17 +303,14 @@ async fn changes_by_two_instances_have_growing_versions_and_end_with_the_truth()
 
     place.connect("ann", "g", 2).await;
     let [(Status::Online, first)] = changes(1).await[..] else { panic!("not online") };
-    let gone = DisconnectRequest { tenant: "t".into(), user: "ann".into(), connection: 2, gateway: "g".into() };
-    other.disconnect(gone).await.expect("disconnected");
+    disconnect(&other, "ann", "g", 2).await;
     let [(Status::Offline, second)] = changes(1).await[..] else { panic!("not offline") };
     assert!(0 < first && first < second);
 
     // She comes, and goes at another instance while this one is about to show her.
     let ann = crate::service::key_of("t", "ann").expect("a user");
     *late.ends.lock() = Some((ann, ConnectionRef { gateway: "g".into(), connection: 3 }));
-    let (tenant, user, gateway) = ("t".into(), "ann".into(), "g".into());
-    let request = ConnectRequest { tenant, user, gateway, connection: 3, ..ConnectRequest::default() };
-    other.connect(request).await.expect("connected");
+    connect(&other, "ann", "g", 3).await;
     let [(Status::Online, third), (Status::Offline, fourth)] = changes(2).await[..] else { panic!("not the truth") };
     assert!(second < third && third < fourth);
 }
@@ -369,12 +366,8 @@ async fn a_change_that_nobody_told_is_told_though_the_user_went_and_came_back() 
 #[tokio::test(start_paused = true)]
 async fn who_is_away_for_less_than_the_grace_of_one_instance_is_not_shown_to_have_gone_by_another() {
     let (place, mut gateway) = eve_watches_ann().await;
-    let mut instances = [place.client.clone(), place.beside(place.presence.clone()).await];
+    let instances = [place.client.clone(), place.beside(place.presence.clone()).await];
     let ann = crate::service::key_of("t", "ann").expect("a user");
-    let go = async |client: &mut SessionClient, connection| {
-        let (tenant, user, gateway) = ("t".into(), "ann".into(), "g".into());
-        client.disconnect(DisconnectRequest { tenant, user, gateway, connection }).await.expect("disconnected");
-    };
     let second = Duration::from_secs(1);
     // Shown, and nobody says that they told it: a sweep does, after a grace and 5 s, and at most 8 s later.
     place.connect("ann", "g", 2).await;
@@ -385,7 +378,7 @@ async fn who_is_away_for_less_than_the_grace_of_one_instance_is_not_shown_to_hav
     for _ in 0..30 {
         sleep(second).await;
         // Away, by one or the other, for less than the grace; the sweeps are there meanwhile.
-        go(&mut instances[usize::from(connection % 2 == 0)], connection).await;
+        disconnect(&instances[usize::from(connection % 2 == 0)], "ann", "g", connection).await;
         sleep(Duration::from_millis(GRACE_MS - 1_000)).await;
         connection += 1;
         place.connect("ann", "g", connection).await;
@@ -401,20 +394,15 @@ async fn who_is_away_for_less_than_the_grace_of_one_instance_is_not_shown_to_hav
 #[tokio::test(start_paused = true)]
 async fn an_older_grace_of_another_instance_ends_nothing() {
     let (place, mut gateway) = eve_watches_ann().await;
-    let mut other = place.beside(place.presence.clone()).await;
+    let other = place.beside(place.presence.clone()).await;
     let half = Duration::from_millis(GRACE_MS / 2);
     place.connect("ann", "g", 2).await;
     assert_eq!(told(&mut gateway).await.2, now("ann", Status::Online, 0));
     place.disconnect("ann", "g", 2).await;
     sleep(half).await;
-    let (tenant, user, device) = ("t".into(), "ann".into(), "phone".into());
-    let request =
-        ConnectRequest { tenant, user, device, gateway: "g".into(), connection: 3, ..ConnectRequest::default() };
-    other.connect(request).await.expect("connected");
+    connect(&other, "ann", "g", 3).await;
     sleep(Duration::from_millis(100)).await;
-    let (tenant, user, gateway_name) = ("t".into(), "ann".into(), "g".into());
-    let request = DisconnectRequest { tenant, user, gateway: gateway_name, connection: 3 };
-    other.disconnect(request).await.expect("disconnected");
+    disconnect(&other, "ann", "g", 3).await;
     let (went, went_ms) = (Instant::now(), place.clock.now_ms());
     assert_eq!(told(&mut gateway).await.2, now("ann", Status::Offline, went_ms));
     assert_eq!(went.elapsed().as_millis(), u128::from(GRACE_MS));
