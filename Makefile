@@ -1,7 +1,7 @@
 # An index: `make help`. The work is done by cargo and `cargo xtask` (xtask/).
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test fmt lint bench codegen docs faults chaos sim crash peers
+.PHONY: help run cluster test fmt lint bench codegen docs faults chaos sim crash fuzz peers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ sim: ## the deterministic simulation: make sim SEEDS=200 [FROM=1]
 
 crash: ## kill the embedded store, cut its power, damage its files: make crash RUNS=500 [FROM=1]
 	cargo xtask crash $(if $(RUNS),--runs $(RUNS)) $(if $(FROM),--from $(FROM)) $(ARGS)
+
+fuzz: ## damaged input for every decoder, each for so long: make fuzz [SECONDS=30]
+	cargo xtask fuzz $(or $(SECONDS),30)
 
 peers: ## clients that others wrote against the built server, at length: make peers [EXAMPLES=200]
 	cargo xtask peers $(EXAMPLES)

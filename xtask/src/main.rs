@@ -35,9 +35,10 @@ Tasks of this repository: `cargo xtask TASK`
   sim [ARG]...           the deterministic simulation
   peers [EXAMPLES]       the server as others' clients see it, at length (`make peers`)
   crash [ARG]...         the embedded store killed, cut off and damaged (`make crash`)
+  fuzz SECONDS           each decoder under damaged input for so long (`make fuzz`)
   bench [ARG]...         durable sends a second, at the store and through WebSockets
   sbom                   target/sbom.cdx.json: what the binary is made of, as CycloneDX 1.6
-  figures                docs/reliability.md gets the figures of the last sim, chaos and crash of this folder
+  figures                docs/reliability.md gets the figures of the last sim, chaos, crash and fuzz of this folder
   help                   this text
 
 Steps that may be skipped: browser, chaos, cluster, peers, sim, replay.
@@ -68,6 +69,7 @@ fn run(words: &[&str]) -> Result<bool> {
         ["lint"] => lint::run(&root),
         ["sim", rest @ ..] => proof::sim(&root, rest),
         ["crash", rest @ ..] => proof::crash(&root, rest),
+        ["fuzz", seconds] => proof::fuzz(&root, seconds),
         ["figures"] => proof::figures(&root),
         ["peers"] => peers::long(&root, peers::MANY_EXAMPLES),
         ["peers", examples] => peers::long(&root, examples),

@@ -20,7 +20,7 @@ use crate::{
     leases::Known,
     link::Link,
     metrics::RedisMetrics,
-    scripts::{REGISTER, SHOW, TOLD, UNREGISTER},
+    scripts::{LOOK, REGISTER, SHOW, TOLD, UNREGISTER},
 };
 
 pub struct RedisPresence {
@@ -186,19 +186,15 @@ impl Presence for RedisPresence {
     }
 
     async fn look(&self, user: &UserKey) -> Result<Look> {
+        // In one step: what somebody notes in between would be taken for what they found.
         let place = Place::of(user);
-        // The note first: others are served between two of them, and whoever comes or goes there has noted another one.
-        let asked = vec![
-            (place, cmd("ZSCORE").arg(self.keys.noted(place)).arg(name(user)).to_owned()),
-            self.is_shown(user),
-            self.registered(user),
-        ];
-        let mut found = self.link.batch("look", asked).await?;
-        let here = connections(found.split_off(found.len().min(2)))?;
-        let here = self.alive(here.into_iter().flatten().collect()).await?;
+        let keys = [self.keys.noted(place), self.keys.shown(user), self.keys.connections(user)];
+        let found = self.link.script("look", &LOOK, &keys, &[name(user)]).await?;
+        let Value::Array(found) = found else { return Ok(Look { online: false, shown: false, noted: 0 }) };
         let noted = found.first().and_then(text).map_or(0, |text| score(&text));
         let shown = found.get(1).is_some_and(|there| number(there) == 1);
-        Ok(Look { online: !here.is_empty(), shown, noted })
+        let here = connections(found.into_iter().skip(2).collect())?.into_iter().flatten().collect();
+        Ok(Look { online: !self.alive(here).await?.is_empty(), shown, noted })
     }
 
     async fn show(&self, user: &UserKey, online: bool, noted: u64, told: u64) -> Result<Option<u64>> {

@@ -71,6 +71,10 @@ for i = 3, #ARGV do redis.call('SADD', KEYS[2], ARGV[i]) end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return {1, before}";
 
+    /// noted, shown, connections; user -> {the note, 1: shown, the fields of the connections}
+    LOOK = "
+return {redis.call('ZSCORE', KEYS[1], ARGV[1]) or '0', redis.call('EXISTS', KEYS[2]), redis.call('HKEYS', KEYS[3])}";
+
     /// shown, version, telling, noted; keep, user, version that was told, 1: online, 0: offline, again: as it is shown,
     /// noted -> {the version of the change, 0: it is none, 1: online}. Versions are µs, and grow also where the one
     /// before was lost.

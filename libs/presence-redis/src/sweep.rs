@@ -123,26 +123,36 @@ impl RedisPresence {
         Ok(all)
     }
 
-    /// Cell by cell: what is there is read, and what should not be is unregistered as its gateway would have.
+    /// Cell by cell: what is there is read, and what should not be is unregistered as its gateway would have. Where a
+    /// cell does not answer, those of the others: what is left the next renewal finds.
     pub(crate) async fn prune_all(&self, gateway: &str, kept: &[u64], upto: u64) -> Result<Vec<Gone>> {
         let kept: HashSet<u64> = kept.iter().copied().collect();
-        let mut offline = BTreeSet::new();
+        let stays = |connection: u64| connection > upto || kept.contains(&connection);
+        let (mut offline, mut pruned) = (BTreeSet::new(), Ok(()));
         for place in Place::cells() {
-            let index = cmd("HGETALL").arg(self.keys.index(place, gateway)).to_owned();
-            let found = self.link.batch("prune", vec![(place, index)]).await?;
-            let found = found.into_iter().next().map_or_else(|| Ok(Vec::new()), read)?;
-            let entries =
-                found.chunks_exact(2).filter_map(|pair| Some((pair[0].parse::<u64>().ok()?, owner_of(&pair[1])?)));
-            for (connection, user) in entries {
-                if connection > upto || kept.contains(&connection) {
-                    continue;
-                }
-                let at = ConnectionRef { gateway: gateway.to_owned(), connection };
-                if let Some(noted) = self.unregister(&user, &at).await? {
-                    offline.insert(Gone { user, noted });
-                }
+            pruned = pruned.and(self.prune_cell(gateway, place, &stays, &mut offline).await);
+        }
+        what_was_found(offline.into_iter().collect(), pruned)
+    }
+
+    async fn prune_cell(
+        &self,
+        gateway: &str,
+        place: Place,
+        stays: &(impl Fn(u64) -> bool + Sync),
+        offline: &mut BTreeSet<Gone>,
+    ) -> Result<()> {
+        let index = cmd("HGETALL").arg(self.keys.index(place, gateway)).to_owned();
+        let found = self.link.batch("prune", vec![(place, index)]).await?;
+        let found = found.into_iter().next().map_or_else(|| Ok(Vec::new()), read)?;
+        let entries =
+            found.chunks_exact(2).filter_map(|pair| Some((pair[0].parse::<u64>().ok()?, owner_of(&pair[1])?)));
+        for (connection, user) in entries.filter(|(connection, _)| !stays(*connection)) {
+            let at = ConnectionRef { gateway: gateway.to_owned(), connection };
+            if let Some(noted) = self.unregister(&user, &at).await? {
+                offline.insert(Gone { user, noted });
             }
         }
-        Ok(offline.into_iter().collect())
+        Ok(())
     }
 }

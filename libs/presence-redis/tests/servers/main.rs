@@ -244,6 +244,34 @@ async fn what_is_outstanding_of_a_clock_that_was_ahead_is_told_as_well() {
     assert!(outstanding().await.is_empty());
 }
 
+/// Goal: who went is shown to have gone, though a part of the engine fails that has others.
+#[tokio::test]
+async fn where_a_cell_fails_those_of_the_others_are_found_to_have_gone() {
+    let Some((server, place)) = one_server(|_| {}).await else { return };
+    let presence = &place.presence;
+    let user = |n: u64| UserKey { user: UserId::new(&format!("u{n}")).expect("valid"), ..ann() };
+    // An index of another type, which no command that is meant for it takes.
+    let key = format!("{}:@:{{c7}}:g:g", place.config.prefix);
+    for pruned in [true, false] {
+        let (mut others, mut in_it) = (Vec::new(), Vec::new());
+        server.ask(&["DEL", &key]).expect("answers");
+        for n in 0..200 {
+            presence.register(&user(n), "phone", &at("g", n)).await.expect("registered");
+            if user(n).shard().0 % 64 == 7 { in_it.push(user(n)) } else { others.push(user(n)) }
+        }
+        assert!(!in_it.is_empty() && others.len() > 100);
+        server.ask(&["SET", &key, "bent"]).expect("answers");
+        let found = if pruned { presence.prune("g", &[], u64::MAX).await } else { presence.drop_gateway("g").await };
+        let mut found: Vec<UserKey> = found.expect("some").into_iter().map(|gone| gone.user).collect();
+        found.sort();
+        others.sort();
+        assert_eq!(found, others);
+        // Nothing else is left to be found.
+        let again = if pruned { presence.prune("g", &[], u64::MAX).await } else { presence.drop_gateway("g").await };
+        again.expect_err("a cell fails");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_is_away_is_told_in_time_and_found_again() {
     let Some((mut server, place)) = one_server(|_| {}).await else { return };

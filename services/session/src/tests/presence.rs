@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use posthorn_clock::{Instant, sleep};
 use posthorn_core::{Held, UserKey};
-use posthorn_presence::{ConnectionRef, Gone, Lease, Look, Untold};
+use posthorn_presence::{ConnectionRef, Gone, Lease, Look, PresenceError, Untold};
 use posthorn_proto::{
     client::{PresenceNow, Status},
     internal::{LookupRequest, PresenceRequest, WatchRequest, publication::What},
@@ -194,18 +194,20 @@ async fn a_watch_that_comes_after_its_connection_has_ended_is_refused() {
     assert_eq!(told(&mut gateway).await, (2, vec![3], now("bob", Status::Online, 0)));
 }
 
-/// The engine, in which a connection ends just after somebody has looked at who is online.
-struct Late {
+/// The engine, in which a connection ends just after somebody has looked at who is online, and which does not say who
+/// watches some.
+struct Faulty {
     engine: Arc<MemoryPresence>,
     ends: Mutex<Option<(UserKey, ConnectionRef)>>,
+    unanswered: Vec<UserKey>,
 }
 
 type Answer<T> = posthorn_presence::Result<T>;
 
 #[async_trait]
-impl Presence for Late {
+impl Presence for Faulty {
     fn driver(&self) -> &'static str {
-        "late"
+        "faulty"
     }
 
     async fn register(&self, user: &UserKey, device: &str, at: &ConnectionRef) -> Answer<bool> {
@@ -254,6 +256,9 @@ impl Presence for Late {
     }
 
     async fn watchers(&self, user: &UserKey) -> Answer<Vec<ConnectionRef>> {
+        if self.unanswered.contains(user) {
+            return Err(PresenceError::Unavailable("not answered".to_owned()));
+        }
         self.engine.watchers(user).await
     }
 
@@ -286,8 +291,9 @@ impl Presence for Late {
 #[tokio::test(start_paused = true)]
 async fn changes_by_two_instances_have_growing_versions_and_end_with_the_truth() {
     let place = Place::new().await;
-    let late = Arc::new(Late { engine: place.presence.clone(), ends: Mutex::new(None) });
-    let other = place.beside(late.clone()).await;
+    let faulty = Faulty { engine: place.presence.clone(), ends: Mutex::new(None), unanswered: Vec::new() };
+    let faulty = Arc::new(faulty);
+    let other = place.beside(faulty.clone()).await;
     let mut gateway = place.listen("gateway.g").await;
     place.connect("eve", "g", 1).await;
     watch(&place, 1, &["ann"]).await;
@@ -309,7 +315,7 @@ async fn changes_by_two_instances_have_growing_versions_and_end_with_the_truth()
 
     // She comes, and goes at another instance while this one is about to show her.
     let ann = crate::service::key_of("t", "ann").expect("a user");
-    *late.ends.lock() = Some((ann, ConnectionRef { gateway: "g".into(), connection: 3 }));
+    *faulty.ends.lock() = Some((ann, ConnectionRef { gateway: "g".into(), connection: 3 }));
     connect(&other, "ann", "g", 3).await;
     let [(Status::Online, third), (Status::Offline, fourth)] = changes(2).await[..] else { panic!("not the truth") };
     assert!(second < third && third < fourth);
@@ -337,6 +343,38 @@ async fn what_nobody_tells_a_sweep_does() {
     sleep(Duration::from_millis(6 * GRACE_MS)).await;
     place.connect("ann", "g", 3).await;
     assert_eq!(told(&mut gateway).await, (3, vec![1], now("ann", Status::Online, 0)));
+}
+
+/// Goal: whoever cannot be told of keeps nobody else from being told of by the same sweep.
+#[tokio::test(start_paused = true)]
+async fn a_sweep_goes_on_behind_those_whose_watchers_are_not_known() {
+    let place = Place::new().await;
+    let user = |name: String| crate::service::key_of("t", &name).expect("a user");
+    // As many in a row as may fail before it is taken for the engine, less one.
+    let unanswered: Vec<UserKey> = (0..7).map(|n| user(format!("bad{n}"))).collect();
+    let faulty = Faulty { engine: place.presence.clone(), ends: Mutex::new(None), unanswered: unanswered.clone() };
+    // The only one that sweeps.
+    place.tasks.stop();
+    let tasks = Tasks::new();
+    let client = instance(&place.store, &place.clock, &place.bus, Arc::new(faulty), &tasks).await;
+    let place = Place { client, tasks, ..place };
+    let mut gateway = place.listen("gateway.g").await;
+    place.connect("eve", "g", 1).await;
+    let names: Vec<String> = (0..7).map(|n| format!("good{n}")).collect();
+    watch(&place, 1, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let begun = Instant::now();
+    for (connection, user) in (2..).zip(unanswered.into_iter().chain(names.iter().cloned().map(user))) {
+        // As by one that was killed then.
+        place.presence.register(&user, "d", &ConnectionRef { gateway: "g".into(), connection }).await.expect("there");
+    }
+    let mut seen = Vec::new();
+    for _ in &names {
+        seen.push(told(&mut gateway).await.2.user);
+    }
+    seen.sort();
+    assert_eq!(seen, names);
+    // The first sweep after the grace and 5 s.
+    assert!(begun.elapsed() < Duration::from_millis(GRACE_MS + 5_000 + 6_500), "{:?}", begun.elapsed());
 }
 
 /// Goal: nobody takes for told what was only shown, whatever the user does meanwhile.
