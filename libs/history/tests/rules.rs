@@ -159,6 +159,7 @@ fn broken() -> Vec<(Rule, &'static str, Vec<Event>)> {
     }
     let mut unsent = good.clone();
     unsent.retain(|event| !matches!(&event.op, Op::Send { id, .. } if id == "y"));
+    let early = |read| mark("b", "b", 0, read);
     let of_e = || read("e", Scope::Whole, &part(LOG, E_SEES.0, E_SEES.1));
     let a_later = receive("a/1", 0, &part(LOG, 4, 7));
     vec![
@@ -222,6 +223,11 @@ fn broken() -> Vec<(Rule, &'static str, Vec<Event>)> {
         ),
         (Rule::Undelivered, "nothing ever came", but(receive("b", 0, &all), &[])),
         (Rule::MarkFell, "lower than told before", also(mark("a/1", "b", 7, 3), mark("a/1", "b", 7, 1))),
+        (
+            Rule::MarkFell,
+            "lower than told before, while others still send",
+            but(send("a", Kind::Ok, "z", 5, false), &[send("a", Kind::Ok, "z", 5, false), early(2), early(1)]),
+        ),
         (Rule::MarkBeyond, "beyond the log", also(mark("a/1", "b", 7, 3), mark("a/1", "b", 8, 3))),
         (Rule::MarkBeyond, "read and not delivered", also(mark("a/1", "b", 7, 3), mark("a/1", "a", 3, 5))),
         (Rule::Outsider, "received after leaving", also(settled.clone(), receive("e", 0, &[(7, "w")]))),
@@ -234,6 +240,7 @@ fn broken() -> Vec<(Rule, &'static str, Vec<Event>)> {
             but(feed(&part(LOG, 3, 7)), &[feed(&part(LOG, 6, 7)), feed(&part(LOG, 5, 7))]),
         ),
         (Rule::FeedEnd, "the last one never came", but(feed(&part(LOG, 3, 7)), &[feed(&part(LOG, 3, 6))])),
+        (Rule::FeedEnd, "the first one never came", but(feed(&part(LOG, 1, 4)), &[feed(&part(LOG, 2, 4))])),
         (Rule::Presence, "still shown", but(presence("b", Some(false)), &[])),
         (Rule::Unanswered, "a send hangs", but(settled.clone(), &[send("a", Kind::Invoke, "late", 0, false), settled])),
         (Rule::Malformed, "an end without a beginning", also(log, send("a", Kind::Info, "ghost", 0, false))),

@@ -3,6 +3,7 @@
 //! next begins when one ends.
 
 mod cql;
+mod heard;
 mod hops;
 
 use std::{
@@ -17,9 +18,11 @@ use axum::Router;
 use clap::{Args, Subcommand};
 use cql::CqlArgs;
 use hdrhistogram::Histogram;
+use heard::{Heard, judged, said};
 use hops::HopsArgs;
-use posthorn_client::{Client, ClientConfig, ClientDeps, Event, Observer, Outgoing, Sink, TcpConnector};
+use posthorn_client::{Client, ClientConfig, ClientDeps, Outgoing, Sink, TcpConnector};
 use posthorn_clock::{Clock, Instant};
+use posthorn_history::{Kind, Report as Checked};
 use posthorn_node::{Node, NodeConfig, Topology};
 use posthorn_proto::{
     client::{Membership, Role},
@@ -30,6 +33,8 @@ use posthorn_store::bench::{Measured, Report};
 use posthorn_tasks::Tasks;
 use serde::Serialize;
 use tokio::{net::TcpListener, task::JoinSet};
+
+use crate::replay::tape::Tape;
 
 /// Conversations, each with one sender on a connection of its own.
 const SENDERS: usize = 64;
@@ -62,6 +67,10 @@ pub struct BenchArgs {
     /// On whose disk to measure; a directory of its own is made there and removed
     #[arg(long, default_value = ".", value_name = "DIR")]
     dir: PathBuf,
+    /// What the senders did and heard through WebSockets goes into FILE, and is checked against every rule at the end
+    /// (docs/history.md); costs some of the rate
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
     /// JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -76,6 +85,9 @@ struct Benched {
     group_commit_ratio: f64,
     /// Whether that is what it has to be; `None` where the loads do not tell.
     aim_met: Option<bool>,
+    /// What the checker found in the history, where one was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Checked>,
     /// The build: only a release build's figures mean anything.
     release: bool,
 }
@@ -87,8 +99,10 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode> {
         None => {}
     }
     let each = Duration::from_secs(args.seconds.max(1));
-    let benched = in_folder(&args.dir, async |dir| measure(dir, &args.in_flight, each).await).await?;
-    told(&benched, args.json, table)
+    let benched = in_folder(&args.dir, async |dir| measure(dir, &args, each).await).await?;
+    let good = benched.history.as_ref().is_none_or(Checked::good);
+    told(&benched, args.json, table)?;
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// One object, or a table for people.
@@ -113,16 +127,20 @@ async fn in_folder<T>(dir: &Path, work: impl AsyncFnOnce(&Path) -> Result<T>) ->
     Ok(done)
 }
 
-async fn measure(dir: &Path, loads: &[usize], each: Duration) -> Result<Benched> {
+async fn measure(dir: &Path, args: &BenchArgs, each: Duration) -> Result<Benched> {
+    let loads = &args.in_flight;
+    // Before anything takes its time: it may be no place to write to.
+    let tape = Tape::to(args.history.as_deref())?;
     let store = posthorn_store::bench::run(&dir.join("trait"), loads, each).await?;
     let (node, url) = node(&dir.join("node"), Topology::Local).await?;
-    let websockets = through_websockets(&node, &url, loads, each).await;
+    let through = through_websockets(&node, &url, (loads, each), &tape, args.history.as_deref()).await;
     node.shutdown().await;
+    let (websockets, history) = through?;
     let rate = |at: Option<&Measured>| at.map_or(0.0, |measured| measured.per_s);
     let group_commit_ratio = rate(store.appends.last()) / rate(store.appends.first()).max(1.0);
     let tells = loads.first() == Some(&1) && loads.last() == Some(&AIM_IN_FLIGHT);
     let aim_met = tells.then_some(group_commit_ratio >= AIM_RATIO);
-    Ok(Benched { store, websockets: websockets?, group_commit_ratio, aim_met, release: RELEASE })
+    Ok(Benched { store, websockets, group_commit_ratio, aim_met, history, release: RELEASE })
 }
 
 /// All services on the embedded store, and where its clients connect.
@@ -135,50 +153,61 @@ async fn node(data_dir: &Path, topology: Topology) -> Result<(Node, String)> {
     Ok((crate::dev::start(config, topology, listener, Router::new()).await?, url))
 }
 
-async fn through_websockets(node: &Node, url: &str, loads: &[usize], each: Duration) -> Result<Vec<Measured>> {
-    let clients = people(node, url, &Tasks::new()).await?;
+async fn through_websockets(
+    node: &Node,
+    url: &str,
+    (loads, each): (&[usize], Duration),
+    tape: &Tape,
+    history: Option<&Path>,
+) -> Result<(Vec<Measured>, Option<Checked>)> {
+    let senders = senders(node, url, &Tasks::new(), tape).await?;
     let mut measured = Vec::new();
     for &in_flight in loads {
-        measured.push(load(&clients, in_flight, each).await?.measured(in_flight));
+        measured.push(load(&senders, in_flight, each, tape).await?.measured(in_flight));
     }
-    for (client, _) in clients {
-        client.close().await;
+    let checked = match history {
+        Some(path) => Some(judged(tape, path, &senders).await?),
+        None => None,
+    };
+    for sender in senders {
+        sender.client.close().await;
     }
-    Ok(measured)
+    Ok((measured, checked))
 }
 
-/// The senders, each with a conversation of its own.
-async fn people(node: &Node, url: &str, tasks: &Tasks) -> Result<Vec<(Client, String)>> {
+#[derive(Clone)]
+struct Sender {
+    user: String,
+    conversation: String,
+    client: Client,
+}
+
+/// Each with a conversation of their own.
+async fn senders(node: &Node, url: &str, tasks: &Tasks, tape: &Tape) -> Result<Vec<Sender>> {
     let mut session = node.clients().session.clone();
     call(session.create_tenant(CreateTenantRequest { tenant: TENANT.into() })).await?;
-    let mut clients = Vec::with_capacity(SENDERS);
+    let mut senders = Vec::with_capacity(SENDERS);
     for n in 0..SENDERS {
-        clients.push((connect(node, url, n, tasks).await?, format!("room-{n}")));
+        senders.push(connect(node, url, n, (tasks, tape)).await?);
     }
-    Ok(clients)
+    Ok(senders)
 }
 
-/// Reads what comes and keeps nothing.
-struct Deaf;
-
-impl Observer for Deaf {
-    fn event(&self, _: Event) {}
-}
-
-async fn connect(node: &Node, url: &str, n: usize, tasks: &Tasks) -> Result<Client> {
+async fn connect(node: &Node, url: &str, n: usize, (tasks, tape): (&Tasks, &Tape)) -> Result<Sender> {
     let (user, conversation) = (format!("sender-{n}"), format!("room-{n}"));
     let member = |user: &str| Membership { user: user.to_owned(), role: Role::Member.into() };
     let request = CreateRequest {
         caller: Some(Caller { tenant: TENANT.into(), backend: true, ..Caller::default() }),
-        conversation,
+        conversation: conversation.clone(),
         members: vec![member(&user), member("reader")],
         message_id: vec![1; 16].into(),
         ..CreateRequest::default()
     };
     call(node.clients().routing.clone().create(request)).await?;
+    tape.joined(&conversation, &user, 1);
     let request = MintTokenRequest {
         tenant: TENANT.into(),
-        user,
+        user: user.clone(),
         device: "bench".into(),
         ttl_s: 86_400,
         limit_class: "unlimited".into(),
@@ -189,11 +218,11 @@ async fn connect(node: &Node, url: &str, n: usize, tasks: &Tasks) -> Result<Clie
         tasks: tasks.clone(),
         connector: Arc::new(TcpConnector),
         tokens: Arc::new(token),
-        sink: Sink::Observer(Arc::new(Deaf)),
+        sink: Sink::Observer(Arc::new(Heard { tape: tape.clone(), user: user.clone() })),
     };
     let client = Client::start(ClientConfig { auto_delivered: false, ..ClientConfig::new(url) }, deps);
     anyhow::ensure!(client.connected().await, "a sender could not connect");
-    Ok(client)
+    Ok(Sender { user, conversation, client })
 }
 
 /// How long sends took, us, and during how long they were made.
@@ -227,17 +256,16 @@ fn histogram() -> Histogram<u64> {
     Histogram::new(3).expect("three digits are allowed")
 }
 
-async fn load(clients: &[(Client, String)], in_flight: usize, each: Duration) -> Result<Times> {
+async fn load(senders: &[Sender], in_flight: usize, each: Duration, tape: &Tape) -> Result<Times> {
     let until = Instant::now() + each;
     let mut lanes = JoinSet::new();
     for lane in 0..in_flight {
-        let (client, conversation) = clients[lane % clients.len()].clone();
+        let (sender, tape) = (senders[lane % senders.len()].clone(), tape.clone());
         lanes.spawn(async move {
             let mut times = histogram();
             while Instant::now() < until {
                 let begun = Instant::now();
-                let text = "a line of chat, about as long as people write them when they are not in a hurry";
-                client.send(Outgoing::text(&conversation, text)).await?.stored().await?;
+                send(&sender, &tape).await?;
                 times.record(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX))?;
             }
             anyhow::Ok(times)
@@ -248,6 +276,18 @@ async fn load(clients: &[(Client, String)], in_flight: usize, each: Duration) ->
         all.add(lane??)?;
     }
     Ok(Times { each: all, seconds: begun.elapsed().as_secs_f64() })
+}
+
+async fn send(Sender { user, conversation, client }: &Sender, tape: &Tape) -> Result<()> {
+    let text = "a line of chat, about as long as people write them when they are not in a hurry";
+    let message_id = Clock::system().uuid_v7();
+    let said = said(tape, user, conversation, &message_id.to_string(), text);
+    let taped = |kind, seq, again| said.as_ref().into_iter().for_each(|said| tape.send(said, kind, seq, again));
+    taped(Kind::Invoke, 0, false);
+    let outgoing = Outgoing { message_id: Some(message_id), ..Outgoing::text(conversation, text) };
+    let stored = client.send(outgoing).await?.stored().await?;
+    taped(Kind::Ok, stored.seq, stored.duplicate);
+    Ok(())
 }
 
 fn table(benched: &Benched) -> String {
@@ -269,6 +309,9 @@ fn table(benched: &Benched) -> String {
         "\nmost in flight against one commit per message, at the trait: {:.1}x",
         benched.group_commit_ratio
     );
+    if let Some(history) = &benched.history {
+        let _ = write!(out, "history: {}", history.text());
+    }
     if let Some(met) = benched.aim_met {
         let met = if met { "met" } else { "not met" };
         let _ = writeln!(out, "aim with {AIM_IN_FLIGHT} in flight: {AIM_RATIO:.0}x, {met}");

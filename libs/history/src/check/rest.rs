@@ -6,7 +6,7 @@ use super::{
     Who,
     log::{Log, OPEN},
     names::Names,
-    spans::common,
+    spans::{Spans, common},
 };
 use crate::{Report, Rule};
 
@@ -44,8 +44,8 @@ pub struct Rest {
     /// The highest, by conversation and user.
     marks: BTreeMap<(u32, u32), Marks>,
     counts: Vec<Count>,
-    /// The last of each consumer and conversation.
-    fed: BTreeMap<(u32, u32), u64>,
+    /// What each consumer has had, by conversation.
+    fed: BTreeMap<(u32, u32), Spans>,
     /// Consumer, conversation, and the span that did not come in its turn.
     feed_jumps: Vec<(u32, u32, u64, u64)>,
     /// What each watcher was told last of each user.
@@ -84,13 +84,14 @@ impl Rest {
     }
 
     pub fn fed(&mut self, who: Who, conversation: u32, seqs: impl Iterator<Item = u64>) {
-        let last = self.fed.entry((who.process, conversation)).or_default();
-        // Copies may come late.
+        let fed = self.fed.entry((who.process, conversation)).or_default();
         for seq in seqs {
-            if *last != 0 && seq > *last + 1 {
-                self.feed_jumps.push((who.process, conversation, *last + 1, seq - 1));
+            let last = fed.last();
+            if last != 0 && seq > last + 1 {
+                self.feed_jumps.push((who.process, conversation, last + 1, seq - 1));
             }
-            *last = seq.max(*last);
+            // Copies may come late.
+            fed.add(seq);
         }
     }
 
@@ -133,13 +134,15 @@ impl Rest {
     }
 
     fn feed_ends(&self, logs: &BTreeMap<u32, Log>, names: &Names, report: &mut Report) {
+        let nothing = Spans::new();
         let consumers: BTreeSet<u32> = self.fed.keys().map(|(consumer, _)| *consumer).collect();
         for consumer in consumers {
             for (&conversation, log) in logs {
-                let (last, top) = (self.fed.get(&(consumer, conversation)).copied().unwrap_or(0), log.there().last());
-                if last < top {
+                let (all, fed) = (log.there(), self.fed.get(&(consumer, conversation)).unwrap_or(&nothing));
+                let lacks = all.spans().iter().find_map(|&(from, to)| fed.missing(from, to).first().copied());
+                if let Some((from, to)) = lacks {
                     let (place, consumer) = (names.name(conversation), names.name(consumer));
-                    report.broke(Rule::FeedEnd, || format!("{place}: {consumer} was fed up to {last} of {top}"));
+                    report.broke(Rule::FeedEnd, || format!("{place}: {consumer} was never fed {from} to {to}"));
                 }
             }
         }

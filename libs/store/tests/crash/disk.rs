@@ -86,6 +86,24 @@ impl Disk {
         self.mounted.path()
     }
 
+    /// A cut of it takes what was not synced, and nothing else: or no cut would prove anything.
+    pub fn loses_what_was_not_synced(&self, base: &Path) -> Result<()> {
+        let [synced, only_written] = ["synced", "only-written"].map(|name| self.path().join(name));
+        fs::write(&synced, "there")?;
+        fs::File::open(&synced)?.sync_all()?;
+        fs::File::open(self.path())?.sync_all()?;
+        fs::write(&only_written, "there")?;
+        let (mounted, image) = self.cut(base)?;
+        let found = |name| fs::read_to_string(mounted.path().join(name)).unwrap_or_default();
+        ensure!(found("synced") == "there", "a power cut took what was synced");
+        ensure!(found("only-written").is_empty(), "a power cut took nothing: it proves nothing on this machine");
+        drop(mounted);
+        for file in [image, synced, only_written] {
+            fs::remove_file(file)?;
+        }
+        Ok(())
+    }
+
     /// The disk as it is found when power comes back.
     pub fn cut(&self, base: &Path) -> Result<(Mounted, PathBuf)> {
         let copy = base.join("cut.img");

@@ -18,6 +18,8 @@ pub struct Order {
     pub conversations: u64,
     /// Under which name the child owns; whoever looks, looks into this one's journal.
     pub instance: String,
+    /// Acknowledges before the append: what this looks for has to be found in such a writer.
+    pub too_early: bool,
     /// Where a backup goes.
     pub backup: Option<PathBuf>,
 }

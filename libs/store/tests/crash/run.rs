@@ -34,6 +34,8 @@ pub struct Run<'a> {
     pub children: u64,
     memtable_bytes: u64,
     conversations: u64,
+    /// See [`Order::too_early`].
+    pub too_early: bool,
 }
 
 impl<'a> Run<'a> {
@@ -41,7 +43,7 @@ impl<'a> Run<'a> {
         let draw = Clock::simulated(seed, 0);
         let memtable_bytes = [64 << 10, 64 << 10, 256 << 10, 2 << 20][draw.below(4) as usize];
         let conversations = 1 + draw.below(12);
-        Self { seed, dir, memory, disk, draw, tally, children: 0, memtable_bytes, conversations }
+        Self { seed, dir, memory, disk, draw, tally, children: 0, memtable_bytes, conversations, too_early: false }
     }
 
     /// An error is a violation.
@@ -78,6 +80,7 @@ impl<'a> Run<'a> {
             memtable_bytes: self.memtable_bytes,
             conversations: self.conversations,
             instance: format!("writer-{}", self.children),
+            too_early: self.too_early,
             backup: None,
         }
     }

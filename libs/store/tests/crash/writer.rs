@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use posthorn_clock::Clock;
 use posthorn_core::Chain;
-use posthorn_proto::internal::{Head, MemberRecord, RegisterRecord};
+use posthorn_proto::internal::{Head, MemberRecord, RegisterRecord, Row};
 use posthorn_store::{Append, InstanceId, RecordKey, Settlement, Store, Table, conformance, embedded::EmbeddedStore};
 
 use crate::{
@@ -23,7 +23,7 @@ pub async fn run(order: Order) -> Result<()> {
     let epochs = own(&store, &me, &names).await?;
     let talks = names.iter().map(async |name| {
         let epoch = epochs.get(name).copied().context("a claim")?;
-        Talk { store: &store, me: &me, name, epoch }.go(order.seed).await
+        Talk { store: &store, me: &me, name, epoch, too_early: order.too_early }.go(order.seed).await
     });
     let backup = async {
         match &order.backup {
@@ -88,6 +88,7 @@ struct Talk<'a> {
     me: &'a InstanceId,
     name: &'a str,
     epoch: u64,
+    too_early: bool,
 }
 
 impl Talk<'_> {
@@ -101,9 +102,12 @@ impl Talk<'_> {
             let (rows, effects) = (append.rows.clone(), append.effects);
             head = append.head.clone();
             say("begun")?;
-            self.store.append(append).await?;
-            for row in &rows {
-                say(&format!("row {} {} {} {}", self.name, row.seq, self.epoch, digest(row)))?;
+            if self.too_early {
+                self.acked(&rows)?;
+                self.store.append(append).await?;
+            } else {
+                self.store.append(append).await?;
+                self.acked(&rows)?;
             }
             if effects {
                 self.tell(&head, draw.below(2) == 0).await?;
@@ -112,6 +116,10 @@ impl Talk<'_> {
                 self.record(head.seq).await?;
             }
         }
+    }
+
+    fn acked(&self, rows: &[Row]) -> Result<()> {
+        rows.iter().try_for_each(|row| say(&format!("row {} {} {} {}", self.name, row.seq, self.epoch, digest(row))))
     }
 
     /// Registers that have to be told, and the settlement after it, unless it is left to the next owner.

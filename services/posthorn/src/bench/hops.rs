@@ -11,13 +11,13 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
-use posthorn_client::Client;
 use posthorn_node::{Node, Topology};
 use posthorn_store::bench::Measured;
 use posthorn_tasks::Tasks;
 use serde::Serialize;
 
-use super::{RELEASE, Times, in_folder, load, node, people, told};
+use super::{RELEASE, Sender, Times, in_folder, load, node, senders, told};
+use crate::replay::tape::Tape;
 
 #[derive(Args)]
 pub struct HopsArgs {
@@ -58,7 +58,7 @@ struct Load {
 /// One way to link the services, and what was measured of it.
 struct Way {
     node: Node,
-    clients: Vec<(Client, String)>,
+    senders: Vec<Sender>,
     times: Vec<Times>,
 }
 
@@ -70,17 +70,17 @@ pub async fn run(args: HopsArgs) -> Result<ExitCode> {
 
 async fn measure(dir: &Path, args: &HopsArgs) -> Result<Vec<Load>> {
     let each = Duration::from_secs(args.seconds.max(1));
-    let tasks = Tasks::new();
+    let (tasks, tape) = (Tasks::new(), Tape::to(None)?);
     let mut ways = Vec::new();
     for (name, topology) in [("local", Topology::Local), ("grpc", Topology::Loopback)] {
         let (node, url) = node(&dir.join(name), topology).await?;
-        let clients = people(&node, &url, &tasks).await?;
-        ways.push(Way { node, clients, times: vec![Times::default(); args.in_flight.len()] });
+        let senders = senders(&node, &url, &tasks, &tape).await?;
+        ways.push(Way { node, senders, times: vec![Times::default(); args.in_flight.len()] });
     }
     for round in 0..=args.rounds.max(1) {
         for (n, &in_flight) in args.in_flight.iter().enumerate() {
             for way in &mut ways {
-                let times = load(&way.clients, in_flight, each).await?;
+                let times = load(&way.senders, in_flight, each, &tape).await?;
                 if round > 0 {
                     way.times[n].add(&times)?;
                 }
@@ -92,8 +92,8 @@ async fn measure(dir: &Path, args: &HopsArgs) -> Result<Vec<Load>> {
         loads.map(|(&in_flight, times)| times.measured(in_flight)).collect()
     });
     for way in ways {
-        for (client, _) in way.clients {
-            client.close().await;
+        for sender in way.senders {
+            sender.client.close().await;
         }
         way.node.shutdown().await;
     }

@@ -16,7 +16,7 @@ mod plan;
 mod progress;
 mod report;
 mod run_state;
-mod tape;
+pub mod tape;
 
 use std::{
     collections::BTreeMap,
