@@ -1,7 +1,7 @@
 # An index: `make help`. The work is done by cargo and `cargo xtask` (xtask/).
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test fmt lint bench codegen docs faults chaos sim crash fuzz peers
+.PHONY: help run cluster test fmt lint bench codegen docs faults chaos sim crash fuzz soak peers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ crash: ## kill the embedded store, cut its power, damage its files: make crash R
 
 fuzz: ## damaged input for every decoder, each for so long: make fuzz [SECONDS=30]
 	cargo xtask fuzz $(or $(SECONDS),30)
+
+soak: ## sim, crash, fuzz and chaos in turns, until one finds something: make soak [HOURS=8] [FROM=n]
+	cargo xtask soak $(or $(HOURS),8) $(FROM)
 
 peers: ## clients that others wrote against the built server, at length: make peers [EXAMPLES=200]
 	cargo xtask peers $(EXAMPLES)

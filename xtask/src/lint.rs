@@ -87,9 +87,14 @@ fn dependencies(root: &Path, report: &mut Report) -> Result<()> {
     report.add(Entry { name: "cargo-deny".to_owned(), kind: Kind::Setup, ok, seconds, passed: 0, failed: 0 });
     match program_path {
         Ok(path) => {
-            let mut deny = Command::new(path);
-            deny.args(["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]).current_dir(root);
-            program(root, report, "licences, bans, sources", &mut deny)?;
+            let trees = [("Cargo.toml", ""), ("sim/Cargo.toml", " of the simulation")];
+            for (manifest, whose) in trees.into_iter().filter(|(manifest, _)| root.join(manifest).exists()) {
+                let mut deny = Command::new(&path);
+                deny.args(["--config", "deny.toml", "--manifest-path", manifest, "--locked", "check"])
+                    .current_dir(root);
+                deny.args(["--hide-inclusion-graph", "bans", "licenses", "sources"]);
+                program(root, report, &format!("licences, bans, sources{whose}"), &mut deny)?;
+            }
         }
         Err(error) => println!("    {error:#}"),
     }

@@ -11,6 +11,7 @@ mod sbom;
 mod server;
 mod setup;
 mod smoke;
+mod soak;
 mod test;
 mod tidy;
 mod tree;
@@ -36,6 +37,7 @@ Tasks of this repository: `cargo xtask TASK`
   peers [EXAMPLES]       the server as others' clients see it, at length (`make peers`)
   crash [ARG]...         the embedded store killed, cut off and damaged (`make crash`)
   fuzz SECONDS           each decoder under damaged input for so long (`make fuzz`)
+  soak HOURS [FROM]      sim, crash, fuzz and chaos in turns, until one finds something (`make soak`)
   bench [ARG]...         durable sends a second, at the store and through WebSockets
   sbom                   target/sbom.cdx.json: what the binary is made of, as CycloneDX 1.6
   figures                docs/reliability.md gets the figures of the last sim, chaos, crash and fuzz of this folder
@@ -70,6 +72,8 @@ fn run(words: &[&str]) -> Result<bool> {
         ["sim", rest @ ..] => proof::sim(&root, rest),
         ["crash", rest @ ..] => proof::crash(&root, rest),
         ["fuzz", seconds] => proof::fuzz(&root, seconds),
+        ["soak", hours] => soak::run(&root, hours, ""),
+        ["soak", hours, from] => soak::run(&root, hours, from),
         ["figures"] => proof::figures(&root),
         ["peers"] => peers::long(&root, peers::MANY_EXAMPLES),
         ["peers", examples] => peers::long(&root, examples),

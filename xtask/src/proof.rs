@@ -26,7 +26,8 @@ const CHAOS: [&str; 2] = ["POSTHORN_CHAOS_MINUTES", "POSTHORN_SEED"];
 /// As the environment names the file of a test's report.
 const REPORT: &str = "POSTHORN_REPORT";
 
-fn kept(root: &Path, name: &str) -> PathBuf {
+/// Where the last report of a search is.
+pub fn kept(root: &Path, name: &str) -> PathBuf {
     target_dir(root).join("xtask").join(format!("{name}.json"))
 }
 
@@ -121,6 +122,9 @@ fn fuzz_report(seconds: u64, lines: &str) -> Result<Value> {
 
 /// Runs a program whose last line is its report, and keeps that.
 fn told(root: &Path, name: &str, command: &mut Command) -> Result<bool> {
+    let path = kept(root, name);
+    // An older one must not stand in for this one.
+    let _ = fs::remove_file(&path);
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let mut last = String::new();
     for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
@@ -128,7 +132,6 @@ fn told(root: &Path, name: &str, command: &mut Command) -> Result<bool> {
         println!("{last}");
     }
     let status = child.wait()?;
-    let path = kept(root, name);
     if serde_json::from_str::<Value>(&last).is_ok_and(|report| report.is_object()) {
         fs::create_dir_all(path.parent().context("no folder")?)?;
         fs::write(&path, &last)?;

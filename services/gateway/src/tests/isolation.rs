@@ -15,6 +15,9 @@ use crate::ws::Protocol;
 /// Stands in what was said in `room` before the former member joined, and after they left.
 pub const SECRET_TEXT: &str = "swordfish-41c7";
 
+/// Of whoever is shown to be there.
+const ONLINE: &str = r#""status":"online""#;
+
 /// Who tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Who {
@@ -209,6 +212,10 @@ async fn all_tries(place: &Place, who: Who, heard: &mut String) -> (BTreeSet<&'s
 async fn every_kind_of_request_is_refused_to_everybody_who_must_not() {
     for who in [Who::Stranger, Who::OtherTenant, Who::Former, Who::Nobody] {
         let place = furnished().await;
+        // There to be seen, by those who may.
+        let _bob = place.connected(Protocol::Json, TENANT, "bob").await;
+        let seen = place.person(TENANT, "ada").await.ask("watch_presence", json!({ "users": ["bob"] })).await;
+        assert!(seen.unwrap().to_string().contains(ONLINE), "a member sees who is online");
         let before = state(&place).await;
         assert!(before.0.to_string().contains(SECRET_TEXT), "the owner sees what others must not");
         let mut heard = String::new();
@@ -216,7 +223,7 @@ async fn every_kind_of_request_is_refused_to_everybody_who_must_not() {
         assert_eq!(seen, kinds(), "a kind of request that nobody tries");
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         assert!(!heard.contains(SECRET_TEXT), "{who:?} heard {heard}");
-        assert!(!heard.contains("bob\",\"status"), "{who:?} sees who is online: {heard}");
+        assert!(!heard.contains(ONLINE), "{who:?} sees who is online: {heard}");
         assert_eq!(state(&place).await, before, "{who:?} changed something");
         println!("{who:?}: {} kinds of requests", seen.len());
     }

@@ -4,7 +4,7 @@ use super::{
     Append, Broken,
     action::Action,
     chain,
-    state::{Journal, Phase, Settling, State},
+    state::{Instance, Journal, Phase, Settling, State},
     store::Row,
 };
 
@@ -60,7 +60,7 @@ impl Append {
             }
             Phase::Paging => self.pages(state, i, actions),
             Phase::Rewriting => {
-                let written = state.rows.stand(one.number(), one.run, one.reach) || self.is(Broken::NoRewrite);
+                let written = self.stands(state, one) || self.is(Broken::NoRewrite);
                 if written && self.check(state, i) {
                     actions.push(Action::ConfirmTail(i));
                 }
@@ -70,7 +70,7 @@ impl Append {
             Phase::Appending => {
                 let noted = Self::note_stands(state, i) || self.is(Broken::LateNote);
                 let checked = self.is(Broken::CheckFirst) || self.check(state, i);
-                if noted && checked && state.rows.stand(one.number(), one.run, one.reach) {
+                if noted && checked && self.stands(state, one) {
                     actions.push(Action::Confirm(i));
                 }
                 self.time_out(state, i, actions);
@@ -161,6 +161,12 @@ impl Append {
             let both = second.map(|b| chain::link(chain::link(run, a), *b)).filter(fits);
             actions.extend(both.map(|reach| Action::Append(i, reach)));
         }
+    }
+
+    /// What an owner has written is where it may be confirmed.
+    fn stands(&self, state: &State, one: &Instance) -> bool {
+        let replicas = if self.is(Broken::OneReplica) { 1 } else { 2 };
+        state.rows.stand(replicas, one.number(), one.run, one.reach)
     }
 
     /// Of what was sent and is not at a quorum yet.

@@ -40,6 +40,8 @@ use stateright::{Model, Property};
 pub enum Broken {
     /// Takes a shard from an owner who was not fenced.
     NoFence,
+    /// Confirms what one replica has.
+    OneReplica,
     /// Confirms without a check.
     NoCheck,
     /// Checks before it writes.

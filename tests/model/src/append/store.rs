@@ -116,11 +116,11 @@ impl Rows {
         }
     }
 
-    /// Whether a quorum has the rows of this write.
-    pub fn stand(&self, number: u8, after: u16, end: u16) -> bool {
+    /// Whether so many replicas have the rows of this write.
+    pub fn stand(&self, replicas: u32, number: u8, after: u16, end: u16) -> bool {
         (chain::len(after) + 1..=chain::len(end)).all(|seq| {
             let own = |row: &&Row| (row.seq, row.number, row.chain) == (seq, number, chain::up_to(end, seq));
-            self.0.iter().find(own).is_some_and(|row| row.held.count_ones() >= 2)
+            self.0.iter().find(own).is_some_and(|row| row.held.count_ones() >= replicas)
         })
     }
 

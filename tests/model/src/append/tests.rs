@@ -55,6 +55,7 @@ fn full_configurations() {
 fn each_step_that_is_left_out_breaks_something() {
     for (broken, within, property) in [
         (Broken::NoFence, HEIR, LOG_CHANGED),
+        (Broken::OneReplica, HEIR, LOG_CHANGED),
         (Broken::NoCheck, HEIR, LOG_CHANGED),
         (Broken::CheckFirst, HEIR, LOG_CHANGED),
         (Broken::NoRewrite, HEIR, READ_HOLE),

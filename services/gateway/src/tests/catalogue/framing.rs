@@ -137,7 +137,13 @@ fn lengths() -> Vec<Bad> {
     let headed = |length: &[u8]| [&[FIN_TEXT][..], length, &[0, 0, 0, 0], b"{}"].concat();
     let ping = r#"{"id":7,"ping":{}}"#;
     let eight = |n: u64| [&[0xff][..], &n.to_be_bytes()].concat();
-    vec![
+    // Where the form of the length changes.
+    let whole = [125, 126, 127, 128, 65_535, 65_536].map(|length: usize| {
+        let (name, input) = (format!("length-{length} (1.1)"), format!("a request in a frame of {length} bytes"));
+        let request = text(&format!("{ping}{}", " ".repeat(length - ping.len())));
+        bad(&name, &input, How::Connected(Json, request), Answer::Taken("pong".into()))
+    });
+    let mut rows = vec![
         violation("length-16-for-2", "the length 2 in 16 bits", headed(&[0xfe, 0, 2])),
         violation("length-64-for-2", "the length 2 in 64 bits", headed(&eight(2))),
         violation("length-64-for-65535", "the length 65,535 in 64 bits", headed(&eight(65_535))),
@@ -156,7 +162,9 @@ fn lengths() -> Vec<Bad> {
             How::Connected(Json, text(&format!("{ping}{}", " ".repeat(256 * 1024 - ping.len())))),
             Answer::Taken("pong".into()),
         ),
-    ]
+    ];
+    rows.extend(whole);
+    rows
 }
 
 fn closes() -> Vec<Bad> {
@@ -188,5 +196,11 @@ fn closes() -> Vec<Bad> {
         let input = format!("a close frame with the code {code}, which may not be sent");
         rows.push(violation(&format!("close-{code} (7.9)"), &input, with(code, b"")));
     }
+    for code in [1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999] {
+        let input = format!("a close frame with the code {code}, which may be sent: it comes back");
+        rows.push(bad(&format!("close-{code} (7.7)"), &input, fresh(with(code, b"")), closed(code, "")));
+    }
+    let (input, reason) = ("a close frame with the longest reason, 123 bytes", [b'x'; 123]);
+    rows.push(bad("close-reason-123 (7.3.5)", input, fresh(with(1000, &reason)), closed(1000, "")));
     rows
 }
