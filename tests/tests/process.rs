@@ -282,6 +282,23 @@ async fn who_cannot_write_its_log_goes_on() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_load_did_and_heard_is_held_to_the_rules() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("history.jsonl");
+    let mut bench = Command::new(Server::binary()?);
+    bench.args(["bench", "--json", "--seconds", "1", "--in-flight", "64", "--history"]).arg(&file);
+    let output = bench.arg("--dir").arg(folder.path()).kill_on_drop(true).output().await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let history = &report["history"];
+    let sends = history["seen"]["acked"].as_u64().context("how much was acknowledged")?;
+    ensure!(sends >= 64 && history["seen"]["received"].as_u64() >= Some(sends), "{history}");
+    ensure!(history["broken"].as_object().is_some_and(serde_json::Map::is_empty), "{history}");
+    // As it lies there, for whoever wants to look again.
+    posthorn(&["history", "check", file.to_str().context("a path")?, "--expect", "settled,whole_read,received"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_asks_everybody_to_come_back_and_ends_with_zero() -> Result<()> {
     let mut server = Server::start().await?;
     let tokens = people(&server).await?;
