@@ -3,7 +3,10 @@
 //! measured with tokio's clock (re-exported here), which tests and simulations can pause.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -23,10 +26,11 @@ struct Inner {
 
 enum Source {
     System,
-    /// `start_ms` at the moment of creation, then as tokio's clock runs.
+    /// `start_ms` at the moment of creation, then as tokio's clock runs, and moved by so much since.
     Simulated {
         start_ms: u64,
         origin: Instant,
+        moved_ms: AtomicI64,
     },
 }
 
@@ -41,7 +45,7 @@ impl Clock {
     /// Call it within a runtime.
     #[must_use]
     pub fn simulated(seed: u64, start_ms: u64) -> Self {
-        let source = Source::Simulated { start_ms, origin: Instant::now() };
+        let source = Source::Simulated { start_ms, origin: Instant::now(), moved_ms: AtomicI64::new(0) };
         Self(Arc::new(Inner { source, entropy: Mutex::new(StdRng::seed_from_u64(seed)) }))
     }
 
@@ -49,14 +53,22 @@ impl Clock {
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn now_ms(&self) -> u64 {
-        match self.0.source {
+        match &self.0.source {
             Source::System => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
             }
-            Source::Simulated { start_ms, origin } => {
-                start_ms + u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+            Source::Simulated { start_ms, origin, moved_ms } => {
+                let since_ms = u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX);
+                (start_ms + since_ms).saturating_add_signed(moved_ms.load(Relaxed))
             }
+        }
+    }
+
+    /// A simulated wall clock is set, forward or back; entropy and durations know nothing of it.
+    pub fn jump(&self, ms: i64) {
+        if let Source::Simulated { moved_ms, .. } = &self.0.source {
+            moved_ms.fetch_add(ms, Relaxed);
         }
     }
 
@@ -105,5 +117,7 @@ mod tests {
         assert_eq!(a.now_ms(), 1_250);
         assert_eq!(a.uuid_v7(), b.uuid_v7());
         assert_ne!(a.uuid_v7(), a.uuid_v7());
+        a.jump(-500);
+        assert_eq!((a.now_ms(), b.now_ms()), (750, 1_250));
     }
 }
