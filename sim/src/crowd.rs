@@ -65,6 +65,10 @@ impl Crowd {
         !std::mem::replace(&mut self.0.borrow_mut().settled, true)
     }
 
+    pub fn has_settled(&self) -> bool {
+        self.0.borrow().settled
+    }
+
     pub fn is_there(&self, name: &str, online: bool) {
         self.0.borrow_mut().there.insert(name.to_owned(), online);
     }
@@ -150,5 +154,10 @@ impl Crowd {
         while self.0.borrow().received.get(&key).copied().unwrap_or(0) < seq {
             sleep(POLL).await;
         }
+    }
+
+    /// How far it has received.
+    pub fn has(&self, name: &str, conversation: &str) -> u64 {
+        self.0.borrow().received.get(&(name.to_owned(), conversation.to_owned())).copied().unwrap_or(0)
     }
 }

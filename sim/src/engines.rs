@@ -1,88 +1,38 @@
 //! Engines that answer late, twice, in another order, not at all, or without saying whether they did it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use posthorn_bus::{Bus, BusError, Subscription};
-use posthorn_clock::{Clock, sleep};
+use posthorn_bus::{Bus, BusError, Delivery, Subscription};
 use posthorn_core::{ConversationKey, Shard, UserId, UserKey};
 use posthorn_proto::internal::{Head, MemberRecord, RegisterRecord, Row};
 use posthorn_store::{
     Append, Beat, Claimed, Durability, InstanceId, Page, ReadRange, RecordKey, Result, Settlement, ShardRow, Store,
     StoreError, Table,
 };
-use posthorn_tasks::Tasks;
 
-/// Of so many calls one goes wrong, in a storm.
-const ONE_IN: u64 = 12;
+use crate::storm::{SLOW_MS, Way};
+
 /// The latest that a write arrives whose caller was told nothing.
 const LATE_MS: u64 = 2_000;
-/// The latest that an answer comes.
-const SLOW_MS: u64 = 150;
 
-/// Whether engines misbehave now; shared by all processes of a simulation.
-#[derive(Clone, Default)]
-pub struct Storm(Arc<Inner>);
-
-#[derive(Default)]
-struct Inner {
-    over: AtomicBool,
-    made: AtomicU64,
-}
-
-impl Storm {
-    pub fn end(&self) {
-        self.0.over.store(true, Relaxed);
-    }
-
-    /// How many calls went wrong.
-    pub fn made(&self) -> u64 {
-        self.0.made.load(Relaxed)
-    }
-
-    fn hits(&self, clock: &Clock) -> bool {
-        let hits = !self.0.over.load(Relaxed) && clock.below(ONE_IN) == 0;
-        self.0.made.fetch_add(u64::from(hits), Relaxed);
-        hits
-    }
-}
-
-/// A way to an engine of one process.
-#[derive(Clone)]
-pub struct Way {
-    pub storm: Storm,
-    pub clock: Clock,
-    /// What arrives late goes with the process that sent it.
-    pub tasks: Tasks,
+fn refused<T>() -> Result<T> {
+    Err(StoreError::Unavailable("simulated".to_owned()))
 }
 
 impl Way {
-    /// Whether this call goes wrong.
-    pub fn hits(&self) -> bool {
-        self.storm.hits(&self.clock)
-    }
-
-    pub async fn slow(&self) {
-        self.late(SLOW_MS).await;
-    }
-
-    async fn late(&self, most_ms: u64) {
-        sleep(Duration::from_millis(1 + self.clock.below(most_ms))).await;
-    }
-
     async fn read<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        if !self.reaches().await {
+            return refused();
+        }
         if self.hits() {
-            self.late(SLOW_MS).await;
+            self.slow().await;
             if self.clock.below(2) == 0 {
-                return Err(StoreError::Unavailable("simulated".to_owned()));
+                self.went("read-refused");
+                return refused();
             }
+            self.went("read-slow");
         }
         call.await
     }
@@ -102,31 +52,43 @@ impl Way {
         call: impl Future<Output = Result<T>> + Send + 'static,
         fates: u64,
     ) -> Result<T> {
+        if !self.reaches().await {
+            return refused();
+        }
         if !self.hits() {
             return call.await;
         }
         let unknown = || Err(StoreError::Ambiguous("simulated".to_owned()));
         match self.clock.below(fates) {
-            0 => Err(StoreError::Unavailable("simulated".to_owned())),
-            1 => unknown(),
+            0 => {
+                self.went("refused");
+                refused()
+            }
+            1 => {
+                self.went("lost");
+                unknown()
+            }
             2 => {
+                self.went("unanswered");
                 call.await?;
-                self.late(SLOW_MS).await;
+                self.slow().await;
                 unknown()
             }
             3 => {
+                self.went("slow");
                 let done = call.await;
-                self.late(SLOW_MS).await;
+                self.slow().await;
                 done
             }
             _ => {
+                self.went("late");
                 let way = self.clone();
                 let arrives = async move {
                     way.late(LATE_MS).await;
                     drop(call.await);
                 };
                 self.tasks.background("a late write", self.tasks.until_stopped(arrives));
-                self.late(SLOW_MS).await;
+                self.slow().await;
                 unknown()
             }
         }
@@ -137,6 +99,8 @@ impl Way {
 pub struct FarStore {
     pub inner: Arc<dyn Store>,
     pub way: Way,
+    /// Broken on purpose: appends are answered before they are done.
+    pub hasty: bool,
 }
 
 #[async_trait]
@@ -224,6 +188,11 @@ impl Store for FarStore {
 
     async fn append(&self, append: Append) -> Result<bool> {
         let inner = Arc::clone(&self.inner);
+        if self.hasty {
+            let done = async move { drop(inner.append(append).await) };
+            self.way.tasks.background("an append", self.way.tasks.until_stopped(done));
+            return Ok(!self.inner.settles_apart());
+        }
         self.way.write(async move { inner.append(append).await }).await
     }
 
@@ -295,18 +264,27 @@ impl Bus for FarBus {
     }
 
     async fn publish(&self, subject: &str, message: Bytes) -> Result<(), BusError> {
+        let unavailable = || Err(BusError::Unavailable("simulated".to_owned()));
+        if !self.way.reaches().await {
+            return unavailable();
+        }
         if !self.way.hits() {
             return self.inner.publish(subject, message).await;
         }
-        let fate = self.way.clock.below(4);
-        if fate == 0 {
-            return Err(BusError::Unavailable("simulated".to_owned()));
-        }
-        if fate == 1 {
-            return Ok(());
-        }
-        if fate == 2 {
-            self.inner.publish(subject, message.clone()).await?;
+        match self.way.clock.below(4) {
+            0 => {
+                self.way.went("refused");
+                return unavailable();
+            }
+            1 => {
+                self.way.went("lost");
+                return Ok(());
+            }
+            2 => {
+                self.way.went("twice");
+                self.inner.publish(subject, message.clone()).await?;
+            }
+            _ => self.way.went("late"),
         }
         let (far, subject, way) = (Arc::clone(&self.inner), subject.to_owned(), self.way.clone());
         let arrives = async move {
@@ -318,6 +296,28 @@ impl Bus for FarBus {
     }
 
     async fn subscribe(&self, subject: &str) -> Result<Box<dyn Subscription>, BusError> {
-        self.inner.subscribe(subject).await
+        if !self.way.reaches().await {
+            return Err(BusError::Unavailable("simulated".to_owned()));
+        }
+        let inner = self.inner.subscribe(subject).await?;
+        Ok(Box::new(FarSubscription { inner, way: self.way.clone(), come: None }))
+    }
+}
+
+struct FarSubscription {
+    inner: Box<dyn Subscription>,
+    way: Way,
+    /// Kept while its process is paused.
+    come: Option<Option<Delivery>>,
+}
+
+#[async_trait]
+impl Subscription for FarSubscription {
+    async fn next(&mut self) -> Option<Delivery> {
+        if self.come.is_none() {
+            self.come = Some(self.inner.next().await);
+        }
+        self.way.resumed().await;
+        self.come.take().flatten()
     }
 }

@@ -4,13 +4,19 @@ use std::{fmt, time::Duration};
 
 use posthorn_clock::Clock;
 
-use crate::{alone, fleet::HOSTS};
+use crate::{alone, fleet::HOSTS, storm::Engine};
 
 /// The first fault comes after so long, and between the beginnings of two so long passes, ms.
 const FIRST_MS: u64 = 300;
 const BETWEEN_MS: u64 = 1_500;
 /// A process is down, or a way broken, for so long, ms.
 const DOWN_MS: u64 = 3_000;
+/// A process is paused for so long at least and at most, ms: its leases have ended by then, or nobody has noticed.
+const PAUSED_MS: (u64, u64) = (1_000, 20_000);
+/// An engine answers nobody for so long at least and at most, ms.
+const AWAY_MS: (u64, u64) = (1_000, 5_000);
+/// How far a clock is set.
+const JUMP_MS: u64 = 3_600_000;
 
 /// One thing that is done to the simulation.
 #[derive(Clone, Debug)]
@@ -27,6 +33,14 @@ pub enum Step {
     /// What is sent arrives later: as if the one had slept.
     Hold(String, String),
     Release(String, String),
+    /// Nothing reaches the process or comes from it; what was under way arrives when it goes on.
+    Pause(&'static str),
+    Resume(&'static str),
+    /// The engine answers nobody.
+    Away(Engine),
+    Return(Engine),
+    /// The clock of the running process is set by so much.
+    Jump(&'static str, i64),
 }
 
 pub struct Timed {
@@ -39,7 +53,7 @@ pub struct Timed {
 impl Step {
     /// Not the end of another.
     pub const fn begins(&self) -> bool {
-        !matches!(self, Self::Back(_) | Self::Mend(..) | Self::Release(..))
+        !matches!(self, Self::Back(_) | Self::Mend(..) | Self::Release(..) | Self::Resume(_) | Self::Return(_))
     }
 
     pub const fn kind(&self) -> &'static str {
@@ -52,12 +66,24 @@ impl Step {
             Self::Mend(..) => "mend",
             Self::Hold(..) => "hold",
             Self::Release(..) => "release",
+            Self::Pause(_) => "pause",
+            Self::Resume(_) => "resume",
+            Self::Away(Engine::Bus) => "bus-away",
+            Self::Away(Engine::Presence) => "presence-away",
+            Self::Away(_) => "store-away",
+            Self::Return(_) => "return",
+            Self::Jump(..) => "clock-jump",
         }
     }
 
     pub const fn host(&self) -> Option<&'static str> {
         match self {
-            Self::Crash(host) | Self::Stop(host) | Self::Back(host) => Some(host),
+            Self::Crash(host)
+            | Self::Stop(host)
+            | Self::Back(host)
+            | Self::Pause(host)
+            | Self::Resume(host)
+            | Self::Jump(host, _) => Some(host),
             _ => None,
         }
     }
@@ -65,11 +91,16 @@ impl Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind())?;
         match self {
-            Self::Crash(host) | Self::Stop(host) | Self::Back(host) => write!(f, "{} {host}", self.kind()),
-            Self::Cut(a, b) | Self::CutOneWay(a, b) | Self::Mend(a, b) | Self::Hold(a, b) | Self::Release(a, b) => {
-                write!(f, "{} {a} {b}", self.kind())
+            Self::Crash(host) | Self::Stop(host) | Self::Back(host) | Self::Pause(host) | Self::Resume(host) => {
+                write!(f, " {host}")
             }
+            Self::Cut(a, b) | Self::CutOneWay(a, b) | Self::Mend(a, b) | Self::Hold(a, b) | Self::Release(a, b) => {
+                write!(f, " {a} {b}")
+            }
+            Self::Away(engine) | Self::Return(engine) => write!(f, " {}", engine.as_str()),
+            Self::Jump(host, ms) => write!(f, " {host} {ms}"),
         }
     }
 }
@@ -115,4 +146,37 @@ pub fn of_a_fleet(draw: &Clock, users: &[String]) -> Vec<Timed> {
     }
     steps.sort_by_key(|timed| timed.at);
     steps
+}
+
+/// As those of a fleet, with one before them, or more among them, of those that only some seeds have. `first`: which.
+pub fn of_a_troubled_fleet(draw: &Clock, users: &[String], first: u64) -> Vec<Timed> {
+    let between = |(least, most): (u64, u64)| ms(least + draw.below(most - least));
+    let mut steps = of_a_fleet(draw, users);
+    let known = steps.iter().map(|timed| timed.fault + 1).max().unwrap_or(0);
+    let mut at = ms(200 + draw.below(600));
+    for fault in known..=known + usize::try_from(draw.below(3)).unwrap_or(0) {
+        let kind = if fault == known { first % 5 } else { draw.below(5) };
+        let host = HOSTS[usize::try_from(draw.below(HOSTS.len() as u64)).unwrap_or(0)].0;
+        let (begin, end) = match kind {
+            0 => (Step::Pause(host), Some((Step::Resume(host), between(PAUSED_MS)))),
+            1..=3 => {
+                let engine = [Engine::Store, Engine::Bus, Engine::Presence][usize::try_from(kind - 1).unwrap_or(0)];
+                (Step::Away(engine), Some((Step::Return(engine), between(AWAY_MS))))
+            }
+            _ => (Step::Jump(host, jump(draw, host)), None),
+        };
+        steps.push(Timed { fault, at, step: begin });
+        if let Some((step, after)) = end {
+            steps.push(Timed { fault, at: at + after, step });
+        }
+        at += ms(50 + draw.below(BETWEEN_MS));
+    }
+    steps.sort_by_key(|timed| timed.at);
+    steps
+}
+
+/// Whoever says whether tokens hold is not set back: a token that another made would be of the future, and refused.
+fn jump(draw: &Clock, host: &str) -> i64 {
+    let ms = i64::try_from(1 + draw.below(JUMP_MS)).unwrap_or(1);
+    if host.starts_with("front") || draw.below(2) == 0 { ms } else { -ms }
 }

@@ -5,15 +5,17 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 use posthorn_clock::{Clock, sleep};
 use posthorn_node::{Engines, Listener, Node, NodeConfig, NodeParts, Role, Roles, Topology};
 use posthorn_presence::memory::MemoryPresence;
-use posthorn_tasks::Tasks;
+use posthorn_store::memory::MemoryStore;
 use posthorn_telemetry::Metrics;
 use tokio::sync::Notify;
 
 use crate::{
-    engines::{FarBus, FarStore, Storm, Way},
+    broken::Broken,
+    engines::{FarBus, FarStore},
     net::{SimListener, SimNetwork},
     quorum::{QuorumStore, Replicas},
     soft::{FarFeed, FarPresence, Times},
+    storm::{Engine, Storm, Way},
     world::{PORT, World, unhurried},
 };
 
@@ -46,6 +48,8 @@ struct Inner {
 
 struct Host {
     skew_ms: i64,
+    /// Of the process that runs.
+    clock: RefCell<Option<Clock>>,
     starts: RefCell<u64>,
     /// SIGTERM.
     stop: Notify,
@@ -54,7 +58,8 @@ struct Host {
 impl Fleet {
     /// With clocks that are off by so much, host by host.
     pub fn new(world: World, storm: Storm, skews_ms: Vec<i64>) -> Self {
-        let host = |skew_ms| Host { skew_ms, starts: RefCell::default(), stop: Notify::new() };
+        let host =
+            |skew_ms| Host { skew_ms, clock: RefCell::default(), starts: RefCell::default(), stop: Notify::new() };
         let hosts = skews_ms.into_iter().map(host).collect();
         let (presence, times) = (MemoryPresence::new(), Times::default());
         Self(Rc::new(Inner { world, storm, engines: RefCell::default(), presence, times, hosts }))
@@ -62,6 +67,18 @@ impl Fleet {
 
     pub fn stop(&self, host: usize) {
         self.0.hosts[host].stop.notify_waiters();
+    }
+
+    /// Somebody sets the clock of the process that runs.
+    pub fn jump(&self, host: usize, ms: i64) {
+        if let Some(clock) = &*self.0.hosts[host].clock.borrow() {
+            clock.jump(ms);
+        }
+    }
+
+    /// What the services have written to the feed.
+    pub fn feed(&self) -> Option<Arc<MemoryStore>> {
+        self.0.engines.borrow().as_ref().map(|(_, all)| all.linear())
     }
 
     pub fn owners(&self) -> String {
@@ -87,6 +104,7 @@ impl Fleet {
             *starts
         };
         let clock = self.0.world.clock((at as u64 + 1) << 48 | start << 32, host.skew_ms);
+        *host.clock.borrow_mut() = Some(clock.clone());
         let node = loop {
             match self.start(at, &clock).await {
                 Ok(node) => break node,
@@ -96,8 +114,15 @@ impl Fleet {
         if HOSTS[at].0 == FIRST {
             self.0.world.provision(&node).await?;
         }
-        host.stop.notified().await;
-        node.shutdown().await;
+        tokio::select! {
+            biased;
+            () = host.stop.notified() => {}
+            () = node.died() => {}
+        }
+        // Its task has ended before it was told to.
+        if let Some(task) = node.shutdown().await.failed {
+            return Err(format!("{}: critical task `{task}` died", HOSTS[at].0).into());
+        }
         std::future::pending().await
     }
 
@@ -106,13 +131,17 @@ impl Fleet {
         let http = turmoil::net::TcpListener::bind(("0.0.0.0", PORT)).await?;
         let grpc = turmoil::net::TcpListener::bind(("0.0.0.0", GRPC)).await?;
         let (engines, all) = self.engines();
-        let way = Way { storm: self.0.storm.clone(), clock: clock.clone(), tasks: Tasks::new() };
-        let bus = Arc::new(FarBus { inner: Arc::clone(&engines.bus), way: way.clone() });
+        let hasty = self.0.world.broken() == Some(Broken::OneReplica);
+        let way = Way::new(at, Engine::Store, self.0.storm.clone(), clock.clone());
+        if self.0.world.broken() == Some(Broken::Panics) {
+            way.tasks.background("broken", async { panic!("on purpose") });
+        }
+        let bus = Arc::new(FarBus { inner: Arc::clone(&engines.bus), way: way.to(Engine::Bus) });
         let (presence, times) = (Arc::clone(&self.0.presence), self.0.times.clone());
-        let presence = Some(Arc::new(FarPresence { presence, times, way: way.clone() }) as _);
-        let feed = engines.feed.clone().map(|inner| Arc::new(FarFeed { inner, way: way.clone() }) as _);
-        let quorum = Arc::new(QuorumStore { all, way: way.clone() });
-        let store = Some(Arc::new(FarStore { inner: quorum, way }) as _);
+        let presence = Some(Arc::new(FarPresence { presence, times, way: way.to(Engine::Presence) }) as _);
+        let feed = engines.feed.clone().map(|inner| Arc::new(FarFeed { inner, way: way.to(Engine::Feed) }) as _);
+        let quorum = Arc::new(QuorumStore { all, way: way.to(Engine::Replica), hasty });
+        let store = Some(Arc::new(FarStore { inner: quorum, way, hasty: false }) as _);
         let parts = NodeParts {
             listener: Box::new(SimListener(http)),
             clock: clock.clone(),

@@ -1,23 +1,31 @@
 //! `posthorn-sim --seeds N [--from S]`: one run per seed, each deterministic; ends with one line of
 //! JSON, and with an error if any history breaks a rule. A seed that fails is run again with ever fewer of its
-//! faults; `--seed N --only 0,3` is such a run. Those that failed once stay in `seeds.txt`, and are run by the tests.
+//! faults; `--seed N --only 0,3` is such a run. What it printed is kept below `target/sim`. Those that failed once stay in `seeds.txt`, and are run by the tests.
 //!
 //! Every seed runs in a process of its own: the runtime numbers its tasks per process, and the order
 //! in which a crash ends them follows these numbers.
 
 mod alone;
+mod broken;
+mod coverage;
 mod crowd;
 mod engines;
 mod faults;
+mod feed;
 mod fleet;
 mod guests;
+mod heard;
 mod history;
 mod many;
 mod net;
+mod panics;
 mod person;
+mod plan;
 mod quorum;
+mod reduce;
 mod scenario;
 mod soft;
+mod storm;
 mod world;
 
 use std::{collections::BTreeMap, process::ExitCode};
@@ -26,6 +34,8 @@ use anyhow::Result;
 use clap::Parser;
 use rand::{SeedableRng, rngs::StdRng};
 use serde::{Deserialize, Serialize};
+
+use crate::{broken::Broken, scenario::Options};
 
 #[derive(Parser)]
 struct Args {
@@ -47,6 +57,12 @@ struct Args {
     /// What the services log, on stderr: as RUST_LOG
     #[arg(long, requires = "seed")]
     log: Option<String>,
+    /// A control: some runs must fail
+    #[arg(long, hide = true)]
+    broken: Option<Broken>,
+    /// Hold marks that events and syncs tell to the rules, too
+    #[arg(long, hide = true)]
+    heard_marks: bool,
 }
 
 /// The last line.
@@ -57,11 +73,20 @@ struct Report {
     acked: u64,
     histories_checked: u64,
     faults_by_kind: BTreeMap<String, u64>,
-    violations: Vec<String>,
+    violations: u64,
     first_failing_seed: Option<u64>,
-    /// Of one seed: how many of its faults there are to leave out.
+    /// Of a seed alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    faults: Option<usize>,
+    run: Option<Run>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Run {
+    /// How many there are to leave out.
+    faults: usize,
+    /// What the checker saw, and how often.
+    seen: BTreeMap<String, u64>,
+    violations: Vec<String>,
 }
 
 fn main() -> Result<ExitCode> {
@@ -71,27 +96,29 @@ fn main() -> Result<ExitCode> {
             if let Some(filter) = &args.log {
                 posthorn_telemetry::init_logs(filter, posthorn_telemetry::LogFormat::Text);
             }
-            one(seed, args.only.as_deref())?
+            one(seed, Options { only: args.only, broken: args.broken, heard_marks: args.heard_marks })?
         }
-        None => many::run(args.from, args.seeds, args.jobs)?,
+        None => many::run(args.from, args.seeds, args.jobs, (args.broken, args.heard_marks))?,
     };
     println!("{}", serde_json::to_string(&report)?);
-    Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn one(seed: u64, only: Option<&[usize]>) -> Result<Report> {
+fn one(seed: u64, options: Options) -> Result<Report> {
+    panics::note();
     mad_turmoil::rand::set_rng(StdRng::seed_from_u64(seed));
-    let outcome = scenario::run(seed, only)?;
+    let outcome = scenario::run(seed, options)?;
     print!("{}", outcome.history.lines());
     let (operations, acked) = outcome.counts();
+    let violations = outcome.violations.len() as u64;
     Ok(Report {
         seeds: 1,
         operations,
         acked,
         histories_checked: 1,
-        faults_by_kind: outcome.faults.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
-        first_failing_seed: (!outcome.violations.is_empty()).then_some(seed),
-        violations: outcome.violations,
-        faults: Some(outcome.planned),
+        faults_by_kind: outcome.faults,
+        violations,
+        first_failing_seed: (violations > 0).then_some(seed),
+        run: Some(Run { faults: outcome.planned, seen: outcome.seen, violations: outcome.violations }),
     })
 }

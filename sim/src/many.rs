@@ -1,10 +1,11 @@
-//! Many seeds, several at a time, and what is left of a seed that fails.
+//! Many seeds, several at a time.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    fs,
     io::{IsTerminal, Write},
-    path::PathBuf,
-    process::Command,
+    path::{Path, PathBuf},
+    process::{Command, Output},
     sync::{
         atomic::{AtomicU64, Ordering::Relaxed},
         mpsc,
@@ -14,70 +15,96 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::Report;
+use crate::{Report, broken::Broken, coverage, reduce};
 
 /// Seeds whose faults are left out one by one; the others that fail are only told.
 const MAX_REDUCED: usize = 3;
 /// Seeds between two lines of progress.
 const PROGRESS: usize = 50;
 
-pub fn run(from: u64, seeds: u64, jobs: Option<usize>) -> Result<Report> {
-    let program = std::env::current_exe()?;
+/// Runs one seed, in a process of its own.
+struct Runner {
+    program: PathBuf,
+    broken: Option<Broken>,
+    heard_marks: bool,
+}
+
+/// What is known of a seed that was run.
+struct Ran {
+    /// `None`: it died before it could say.
+    report: Option<Report>,
+    violations: Vec<String>,
+    /// Where it is, of one that failed.
+    kept: Option<String>,
+}
+
+pub fn run(
+    from: u64,
+    seeds: u64,
+    jobs: Option<usize>,
+    (broken, heard_marks): (Option<Broken>, bool),
+) -> Result<Report> {
+    let runner = Runner { program: std::env::current_exe()?, broken, heard_marks };
     let jobs = jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
     let next = AtomicU64::new(from);
     let (done, results) = mpsc::channel();
-    let mut reports = Vec::new();
+    let mut all = BTreeMap::new();
     thread::scope(|scope| {
         for _ in 0..jobs {
-            let (program, next, done) = (&program, &next, done.clone());
+            let (runner, next, done) = (&runner, &next, done.clone());
             scope.spawn(move || {
                 loop {
                     let seed = next.fetch_add(1, Relaxed);
-                    if seed >= from + seeds || done.send((seed, one(program, seed, None))).is_err() {
+                    if seed >= from + seeds || done.send((seed, runner.whole(seed))).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(done);
-        for (seed, result) in results {
-            // One that died without a word has broken all of the rules.
-            let report: Report =
-                result.unwrap_or_else(|error| Report { violations: vec![format!("{error:#}")], ..Report::default() });
-            let failed = !report.violations.is_empty();
-            reports.push((seed, report));
-            progress(reports.len(), seeds, failed.then_some(seed));
+        for (seed, ran) in results {
+            let failed = ran.kept.clone();
+            all.insert(seed, ran);
+            progress(all.len(), seeds, failed.map(|kept| (seed, kept)));
         }
     });
-    reports.sort_by_key(|(seed, _)| *seed);
-    let mut total = Report { seeds, ..Report::default() };
+    let (mut total, mut seen) = (Report { seeds, ..Report::default() }, BTreeMap::new());
     let mut reduced = 0;
-    for (seed, report) in reports {
-        total.operations += report.operations;
-        total.acked += report.acked;
-        total.histories_checked += report.histories_checked;
-        for (kind, count) in report.faults_by_kind {
-            *total.faults_by_kind.entry(kind).or_default() += count;
+    for (seed, Ran { report, violations, .. }) in all {
+        for violation in &violations {
+            println!("seed {seed}: {violation}");
         }
-        if !report.violations.is_empty() {
+        if !violations.is_empty() {
+            total.violations += violations.len() as u64;
             total.first_failing_seed = total.first_failing_seed.or(Some(seed));
             if reduced < MAX_REDUCED {
                 reduced += 1;
-                let left = reduce(&program, seed, report.faults.unwrap_or(0))?;
-                eprintln!("seed {seed} fails with {left}: posthorn-sim --seed {seed} {left}");
+                let faults = report.as_ref().and_then(|report| report.run.as_ref()).map(|run| run.faults);
+                let again = runner.reduced(seed, faults);
+                eprintln!("seed {seed} fails with: posthorn-sim {again}");
             }
         }
-        total.violations.extend(report.violations.into_iter().map(|violation| format!("seed {seed}: {violation}")));
+        let Some(report) = report else { continue };
+        total.operations += report.operations;
+        total.acked += report.acked;
+        total.histories_checked += report.histories_checked;
+        coverage::add(&mut total.faults_by_kind, report.faults_by_kind);
+        coverage::add(&mut seen, report.run.unwrap_or_default().seen);
+    }
+    println!("seen: {}", seen.iter().map(|(sight, times)| format!("{sight} {times}")).collect::<Vec<_>>().join(", "));
+    for missing in coverage::missing(seeds, &total.faults_by_kind, &seen) {
+        println!("{missing}");
+        total.violations += 1;
     }
     Ok(total)
 }
 
 /// A line that is written over; where that cannot be, one now and then.
-fn progress(done: usize, of: u64, failed: Option<u64>) {
+fn progress(done: usize, of: u64, failed: Option<(u64, String)>) {
     let mut err = std::io::stderr();
     let (begin, last) = (if err.is_terminal() { "\r" } else { "" }, done as u64 == of);
-    if let Some(seed) = failed {
-        let _ = writeln!(err, "{begin}seed {seed} failed; the others are run first");
+    if let Some((seed, kept)) = failed {
+        let _ = writeln!(err, "{begin}seed {seed} failed ({kept}); the others are run first");
     }
     if !begin.is_empty() || last || done.is_multiple_of(PROGRESS) {
         let _ = write!(err, "{begin}{done} of {of} seeds");
@@ -85,36 +112,68 @@ fn progress(done: usize, of: u64, failed: Option<u64>) {
     }
 }
 
-fn one(program: &PathBuf, seed: u64, only: Option<&BTreeSet<usize>>) -> Result<Report> {
-    let mut command = Command::new(program);
-    command.args(["--seed", &seed.to_string()]);
-    if let Some(only) = only {
-        command.args(["--only", &list(only)]);
-    }
-    let output = command.output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let said = || format!("seed {seed} printed no report: {}", String::from_utf8_lossy(&output.stderr));
-    let last = text.lines().last().with_context(said)?;
-    serde_json::from_str(last).with_context(said)
-}
-
-fn list(faults: &BTreeSet<usize>) -> String {
-    // A number that no fault has: none of them.
-    if faults.is_empty() {
-        return usize::MAX.to_string();
-    }
-    faults.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// The faults without which it no longer fails.
-fn reduce(program: &PathBuf, seed: u64, faults: usize) -> Result<String> {
-    let mut left: BTreeSet<usize> = (0..faults).collect();
-    for fault in 0..faults {
-        let mut fewer = left.clone();
-        fewer.remove(&fault);
-        if !one(program, seed, Some(&fewer))?.violations.is_empty() {
-            left = fewer;
+impl Runner {
+    fn output(&self, seed: u64, only: Option<&BTreeSet<usize>>) -> Result<Output> {
+        let mut command = Command::new(&self.program);
+        command.args(["--seed", &seed.to_string()]);
+        if let Some(only) = only {
+            command.args(["--only", &reduce::list(only)]);
         }
+        if let Some(broken) = self.broken {
+            command.args(["--broken", broken.as_str()]);
+        }
+        if self.heard_marks {
+            command.arg("--heard-marks");
+        }
+        command.output().context("not run")
     }
-    Ok(format!("--only {}", list(&left)))
+
+    fn whole(&self, seed: u64) -> Ran {
+        let output = match self.output(seed, None) {
+            Ok(output) => output,
+            Err(error) => {
+                return Ran { report: None, violations: vec![format!("{error:#}")], kept: Some(String::new()) };
+            }
+        };
+        let report = report_of(&output);
+        // One that died without a word has broken all of the rules.
+        let violations = match &report {
+            Some(report) => report.run.as_ref().map_or_else(Vec::new, |run| run.violations.clone()),
+            None => vec![format!("printed no report, {}", output.status)],
+        };
+        let kept = (!violations.is_empty()).then(|| keep(&self.program, seed, &output));
+        Ran { report, violations, kept }
+    }
+
+    /// What to call for as few of its faults as it fails with; `None`: nobody knows how many it has.
+    fn reduced(&self, seed: u64, faults: Option<usize>) -> String {
+        let Some(faults) = faults else { return format!("--seed {seed}") };
+        let fails = |fewer: &BTreeSet<usize>| {
+            let report = self.output(seed, Some(fewer)).ok().and_then(|output| report_of(&output));
+            // A death is a failure.
+            report.is_none_or(|report| report.violations > 0)
+        };
+        format!("--seed {seed} --only {}", reduce::list(&reduce::reduce(faults, fails)))
+    }
+}
+
+fn report_of(output: &Output) -> Option<Report> {
+    serde_json::from_str(String::from_utf8_lossy(&output.stdout).lines().last()?).ok()
+}
+
+/// Its history and what it logged, beside what was built; says where.
+fn keep(program: &Path, seed: u64, output: &Output) -> String {
+    let target = program.parent().and_then(Path::parent).unwrap_or(Path::new("target"));
+    let folder = target.join("sim");
+    let at = |end: &str| folder.join(format!("seed-{seed}.{end}"));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let history: String =
+        text.lines().filter(|line| !line.starts_with("{\"seeds\"")).map(|l| l.to_owned() + "\n").collect();
+    let written = fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(at("jsonl"), history))
+        .and_then(|()| fs::write(at("stderr"), &output.stderr));
+    match written {
+        Ok(()) => format!("{}, {}", at("jsonl").display(), at("stderr").display()),
+        Err(error) => format!("not kept: {error}"),
+    }
 }

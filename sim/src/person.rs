@@ -5,16 +5,17 @@ use std::{sync::Arc, time::Duration};
 use anyhow::bail;
 use posthorn_client::{
     Client, ClientConfig, ClientDeps, ClientError, ConnectionState, Event, Outgoing, SendState, Sink,
-    proto::{Entry, History as HistoryRequest, Kind as EntryKind, Mark, PresenceNow, Status},
+    proto::{Entry, History as HistoryRequest, Mark},
 };
 use posthorn_clock::{Clock, sleep};
 use posthorn_errors::Code;
-use posthorn_history::{Item, Kind, Op, Scope, body_digest};
+use posthorn_history::{Kind, Op, Scope, body_digest};
 use posthorn_tasks::Tasks;
 
 use crate::{
     crowd::{Crowd, POLL},
     guests::{Host, Seat},
+    heard::{hear, item_of, present, seated},
     history::History,
     net::SimConnector,
     world::{PORT, World},
@@ -29,8 +30,8 @@ pub struct Person {
 
 /// What somebody does until everything has been said.
 pub enum Part {
-    /// `until`: when it goes.
-    Talks { sends: u64, until: Until },
+    /// `marks`: now and then what it has; `until`: when it goes.
+    Talks { sends: u64, marks: bool, until: Until },
     /// Watches those who talk, too.
     Hosts(Host),
     /// Is there where the host has added it.
@@ -61,16 +62,10 @@ impl Part {
 /// Entries in one page of the final read.
 const PAGE: u64 = 200;
 const AGAIN: Duration = Duration::from_millis(50);
-
-/// What a person calls an entry: the text, which is unique; nothing where the server made it.
-fn item_of(entry: &Entry) -> Item {
-    match &entry.body {
-        Some(body) if entry.kind() == EntryKind::Message => {
-            Item::new(entry.seq, body.text.as_str(), body_digest(body.text.as_bytes()))
-        }
-        _ => Item::new(entry.seq, "", 0),
-    }
-}
+/// Between two sends at most, ms; of whoever marks now and then, after one send of so many.
+const QUICKLY_MS: u64 = 120;
+const SLOWLY_MS: u64 = 250;
+const MARKS_ONE_IN: u64 = 4;
 
 impl Person {
     pub async fn live(self, world: World, crowd: Crowd, history: History) -> turmoil::Result {
@@ -117,7 +112,7 @@ impl Person {
     async fn act(&self, client: &Client, clock: &Clock, crowd: &Crowd, history: &History) -> anyhow::Result<()> {
         let mut changes = Vec::new();
         match &self.part {
-            Part::Talks { sends, .. } => self.talk(*sends, client, clock, history).await?,
+            Part::Talks { sends, marks, .. } => self.talk((*sends, *marks), client, clock, (crowd, history)).await?,
             Part::Hosts(host) => {
                 for now in host.watch(client).await? {
                     present(&self.name, history, crowd, &now);
@@ -161,9 +156,16 @@ impl Person {
         Ok(())
     }
 
-    async fn talk(&self, sends: u64, client: &Client, clock: &Clock, history: &History) -> anyhow::Result<()> {
+    async fn talk(
+        &self,
+        (sends, marks): (u64, bool),
+        client: &Client,
+        clock: &Clock,
+        (crowd, history): (&Crowd, &History),
+    ) -> anyhow::Result<()> {
+        let between_ms = if marks { SLOWLY_MS } else { QUICKLY_MS };
         for n in 0..sends {
-            sleep(Duration::from_millis(clock.below(120))).await;
+            sleep(Duration::from_millis(clock.below(between_ms))).await;
             let conversation = &self.conversations[usize::try_from(clock.below(self.conversations.len() as u64))?];
             let id = format!("{}-{n}", self.name);
             let op = |seq, again| Op::Send {
@@ -185,6 +187,10 @@ impl Person {
                     _ => history.add(&self.name, Kind::Info, op(0, false)),
                 },
             }
+            let had = crowd.has(&self.name, conversation);
+            if marks && had > 0 && clock.below(MARKS_ONE_IN) == 0 {
+                self.mark(client, history, conversation, (had, clock.below(had + 1))).await?;
+            }
         }
         Ok(())
     }
@@ -204,7 +210,8 @@ impl Person {
         let end = entries.last().map_or(0, |entry| entry.seq);
         history.add(&self.name, Kind::Ok, op(entries.iter().map(item_of).collect()));
         if marks {
-            self.mark(client, history, conversation, end).await?;
+            // So that something stays unread.
+            self.mark(client, history, conversation, (end, end / 2)).await?;
         }
         // Whatever was missed comes by itself; the simulation's time limit is the bound.
         crowd.received(&self.name, conversation, end).await;
@@ -230,14 +237,19 @@ impl Person {
         }
     }
 
-    /// Has it all, and has read half of it: so that something stays unread.
-    async fn mark(&self, client: &Client, history: &History, conversation: &str, end: u64) -> anyhow::Result<()> {
+    /// Has, and has read, up to there.
+    async fn mark(
+        &self,
+        client: &Client,
+        history: &History,
+        conversation: &str,
+        (delivered, read): (u64, u64),
+    ) -> anyhow::Result<()> {
         let (place, user) = (conversation.to_owned(), self.name.clone());
         let op = |delivered, read| Op::Mark { conversation: place.clone(), user: user.clone(), delivered, read };
-        history.add(&self.name, Kind::Invoke, op(end, end / 2));
+        history.add(&self.name, Kind::Invoke, op(delivered, read));
         loop {
-            let mark = Mark { conversation: place.clone(), delivered: end, read: end / 2 };
-            match client.mark(mark).await {
+            match client.mark(Mark { conversation: place.clone(), delivered, read }).await {
                 Ok(now) => {
                     history.add(&self.name, Kind::Ok, op(now.delivered, now.read));
                     let unread = Op::Unread { conversation: place.clone(), read: now.read, unread: now.unread };
@@ -272,56 +284,5 @@ impl Person {
                 Err(error) => return Err(error),
             }
         }
-    }
-}
-
-fn seated(history: &History, by: &str, conversation: &str, guest: &str, seats: &[Seat]) {
-    let names = || (conversation.to_owned(), guest.to_owned());
-    for seat in seats {
-        let (conversation, user) = names();
-        history.add(by, Kind::Ok, Op::Join { conversation, user, seq: seat.from });
-        if let Some(seq) = seat.to {
-            let (conversation, user) = names();
-            history.add(by, Kind::Ok, Op::Leave { conversation, user, seq });
-        }
-    }
-}
-
-fn present(watcher: &str, history: &History, crowd: &Crowd, now: &PresenceNow) {
-    let online = match now.status() {
-        Status::Online => Some(true),
-        Status::Offline => Some(false),
-        Status::Unknown | Status::Unspecified => None,
-    };
-    history.add(watcher, Kind::Ok, Op::Presence { user: now.user.clone(), online });
-    crowd.seems(&now.user, online);
-}
-
-fn hear(name: &str, conversations: &[String], history: &History, crowd: &Crowd, event: Event) {
-    match event {
-        Event::Entries { conversation, entries } => {
-            let conversation = conversation.to_string();
-            if let Some(last) = entries.last() {
-                crowd.receives(name, &conversation, last.seq);
-            }
-            let entries = entries.iter().map(item_of).collect();
-            history.add(name, Kind::Ok, Op::Receive { conversation, connection: 0, entries });
-        }
-        Event::Conversation(listed) if crowd.follows(name, &listed.conversation, listed.end_seq) => {
-            history.add(name, Kind::Ok, Op::Follow { conversation: listed.conversation, after: listed.end_seq });
-        }
-        Event::Presence(now) => present(name, history, crowd, &now),
-        Event::Synced { .. } => {
-            for conversation in crowd.synced(name, conversations) {
-                history.add(name, Kind::Ok, Op::Follow { conversation, after: 0 });
-            }
-        }
-        Event::State(ConnectionState::Connected { resumed, .. }) => {
-            history.add(name, Kind::Ok, Op::Connect { resumed });
-        }
-        Event::State(ConnectionState::Connecting { reason: Some(_), .. }) => {
-            history.add(name, Kind::Info, Op::Disconnect);
-        }
-        _ => {}
     }
 }

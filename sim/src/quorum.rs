@@ -25,7 +25,7 @@ use posthorn_store::{
 };
 use tokio::sync::mpsc;
 
-use crate::engines::Way;
+use crate::storm::Way;
 
 /// How long a replica takes, ms; in a storm one may take as long as the second.
 const QUICK_MS: u64 = 6;
@@ -53,9 +53,7 @@ impl Replicas {
     pub fn linear(&self) -> Arc<MemoryStore> {
         Arc::clone(&self.linear)
     }
-}
 
-impl Replicas {
     /// Which shards are whose, in words: for a run that does not end.
     pub fn owners(&self) -> String {
         let Some(Ok(rows)) = self.linear.shards().now_or_never() else { return String::new() };
@@ -75,6 +73,8 @@ impl Replicas {
 pub struct QuorumStore {
     pub all: Replicas,
     pub way: Way,
+    /// Broken on purpose: a write is done once one replica has it.
+    pub hasty: bool,
 }
 
 /// What is done at one replica.
@@ -88,7 +88,11 @@ impl QuorumStore {
             let (work, done) = (at(Arc::clone(replica)), done.clone());
             let bad = self.way.hits();
             if bad && self.way.clock.below(3) == 0 {
+                self.way.went("lost");
                 continue;
+            }
+            if bad {
+                self.way.went("late");
             }
             let most = if bad { LATE_MS } else { QUICK_MS };
             let delay = Duration::from_millis(self.way.clock.below(most));
@@ -101,11 +105,11 @@ impl QuorumStore {
             self.way.tasks.background("a replica's write", self.way.tasks.until_stopped(arrives));
         }
         drop(done);
-        let two = async {
+        let enough = async {
             acks.recv().await?;
-            acks.recv().await
+            if self.hasty { Some(()) } else { acks.recv().await }
         };
-        match timeout(PATIENCE, two).await {
+        match timeout(PATIENCE, enough).await {
             Ok(Some(())) => Ok(()),
             _ => Err(StoreError::Ambiguous("not two replicas answered".to_owned())),
         }

@@ -1,38 +1,50 @@
 //! People talk while processes crash, stop and start, ways between them break, clocks are wrong and engines
 //! misbehave; then everything they did and saw is held to the rules.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Result;
-use posthorn_clock::Clock;
 use posthorn_history::{Kind, Op, Sight, check};
-use posthorn_node::Role;
+use posthorn_store::memory::MemoryStore;
 
 use crate::{
     alone::{self, Alone},
+    broken::Broken,
     crowd::Crowd,
-    engines::Storm,
-    faults::{self, Step, Timed},
+    faults::{Step, Timed},
+    feed,
     fleet::{Fleet, GATES, HOSTS},
     guests::Host,
     history::History,
+    panics,
     person::{Part, Person, Until},
-    world::{Cast, START_MS, World},
+    plan::{Plan, plan},
+    storm::Storm,
+    world::{Cast, World},
 };
 
 /// Simulated time after which a run counts as stuck.
 const LIMIT: Duration = Duration::from_secs(300);
 /// What every run shows; a run without is no proof.
-const EXPECT: &[Sight] = &[Sight::Settled, Sight::Acked, Sight::Received, Sight::WholeRead, Sight::UnreadSeen];
-/// How wrong a clock is at most.
-const SKEW_MS: u64 = 3_600_000;
-/// `session.leeway_ms`, as it is where nobody changes it.
-const LEEWAY_MS: u64 = 5_000;
+const EXPECT: &[Sight] =
+    &[Sight::Settled, Sight::Acked, Sight::Received, Sight::WholeRead, Sight::Marked, Sight::UnreadSeen, Sight::Fed];
+/// The feed has everything so long after people have ended.
+const FEED_LIMIT: Duration = Duration::from_secs(30);
+/// Between two looks at it.
+const FEED_POLL: Duration = Duration::from_millis(100);
 
 pub struct Outcome {
     pub history: History,
     pub violations: Vec<String>,
-    pub faults: BTreeMap<&'static str, u64>,
+    /// How often what was broken.
+    pub faults: BTreeMap<String, u64>,
+    /// What the checker saw, and how often.
+    pub seen: BTreeMap<String, u64>,
     /// Faults that the seed says.
     pub planned: usize,
 }
@@ -46,52 +58,17 @@ impl Outcome {
     }
 }
 
-/// What the seed decides before anything runs.
-struct Plan {
-    /// One process with everything in it, or two of each tier.
-    alone: bool,
-    cast: Cast,
-    conversations: Vec<String>,
-    sends: u64,
-    /// Of members, by the host.
-    changes: u64,
-    skews_ms: Vec<i64>,
-    /// Ascending.
-    steps: Vec<Timed>,
-}
-
-fn plan(seed: u64) -> Result<Plan> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-    // Only its entropy is used.
-    let draw = runtime.block_on(async { Clock::simulated(seed, START_MS) });
-    let alone = seed % 4 == 1;
-    let talkers: Vec<String> = (0..2 + draw.below(4)).map(|n| format!("person{n}")).collect();
-    let conversations = (0..1 + draw.below(3)).map(|n| format!("room{n}")).collect();
-    let steps = if alone { faults::power_cuts(&draw) } else { faults::of_a_fleet(&draw, &talkers) };
-    // Most clocks are right; those that say whether a token holds, within the leeway.
-    let skew = |(name, _): &(&str, &[Role])| {
-        let most = if name.starts_with("front") { LEEWAY_MS / 2 } else { SKEW_MS };
-        let skew = i64::try_from(draw.below(2 * most)).unwrap_or(0) - i64::try_from(most).unwrap_or(0);
-        if draw.below(4) == 0 { skew } else { 0 }
-    };
-    let skews_ms = HOSTS.iter().map(skew).collect();
-    let sends = 8 + draw.below(24);
-    // Drawn last: the others, among them those that `seeds.txt` keeps, go on as they were.
-    let changing = seed % 2 == 1;
-    let guests = (0..if changing { 1 + draw.below(2) } else { 0 }).map(|n| format!("guest{n}")).collect();
-    let cast = Cast { talkers, host: changing.then(|| "host".to_owned()), guests };
-    Ok(Plan { alone, cast, conversations, sends, changes: 6 + draw.below(20), skews_ms, steps })
-}
-
 /// The simulation, and the software that can be told to end.
 struct Stage<'a> {
     sim: turmoil::Sim<'a>,
     world: World,
     crowd: Crowd,
     history: History,
-    faults: BTreeMap<&'static str, u64>,
+    faults: BTreeMap<String, u64>,
     /// Hosts that do not run.
     down: Vec<&'static str>,
+    /// Who has ended does no more, and can still be sent something.
+    people: Vec<String>,
     host: Software,
 }
 
@@ -100,8 +77,14 @@ enum Software {
     Fleet(Fleet, Storm),
 }
 
-/// `only`: the faults with these numbers, of all that the seed says.
-pub fn run(seed: u64, only: Option<&[usize]>) -> Result<Outcome> {
+pub struct Options {
+    /// The faults with these numbers, of all that the seed says.
+    pub only: Option<Vec<usize>>,
+    pub broken: Option<Broken>,
+    pub heard_marks: bool,
+}
+
+pub fn run(seed: u64, Options { only, broken, heard_marks }: Options) -> Result<Outcome> {
     let mut plan = plan(seed)?;
     let planned = plan.steps.iter().filter(|timed| timed.step.begins()).count();
     if let Some(only) = only {
@@ -109,12 +92,14 @@ pub fn run(seed: u64, only: Option<&[usize]>) -> Result<Outcome> {
     }
     let gates: &[&str] = if plan.alone { &[alone::HOST] } else { &GATES };
     let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
-    let world = World::new(seed, plan.cast.clone(), plan.conversations.clone(), gates);
-    let mut stage = Stage::set(seed, &plan, world);
+    let world = World::new(seed, broken, plan.cast.clone(), plan.conversations.clone(), gates);
+    let mut stage = Stage::set(seed, &plan, world, History::new(heard_marks));
     stage.people(&plan);
     let played = stage.play(&plan.steps).and_then(|done| {
         stage.calm();
-        Ok(done || stage.until(LIMIT)?)
+        let done = done || stage.until(LIMIT)?;
+        stage.feed(done)?;
+        Ok(done)
     });
     let company: &[Sight] = if plan.cast.host.is_some() { &[Sight::Joined, Sight::PresenceSeen] } else { &[] };
     let report = check(&stage.history.events(), &[EXPECT, company].concat());
@@ -123,13 +108,15 @@ pub fn run(seed: u64, only: Option<&[usize]>) -> Result<Outcome> {
         Ok(false) => vec![format!("not done after {LIMIT:?} of simulated time; {}", stage.owners())],
         Err(error) => vec![format!("{error:#}; {}", stage.owners())],
     };
+    violations.extend(panics::take());
     violations.extend(report.violations.iter().map(ToString::to_string));
     violations.extend(report.missing.iter().map(|sight| format!("not seen: {sight}")));
-    Ok(Outcome { history: stage.history, violations, faults: stage.faults, planned })
+    let seen = report.seen.iter().map(|(sight, times)| (sight.to_string(), *times)).collect();
+    Ok(Outcome { history: stage.history, violations, faults: stage.faults, seen, planned })
 }
 
 impl Stage<'_> {
-    fn set(seed: u64, plan: &Plan, world: World) -> Self {
+    fn set(seed: u64, plan: &Plan, world: World, history: History) -> Self {
         let mut sim = turmoil::Builder::new()
             .rng_seed(seed)
             .simulation_duration(LIMIT)
@@ -153,8 +140,12 @@ impl Stage<'_> {
             Software::Fleet(fleet, storm)
         };
         let crowd = Crowd::default();
-        let (history, faults, down) = (History::default(), BTreeMap::new(), Vec::new());
-        Self { sim, world, crowd, history, faults, down, host }
+        let (mut faults, down) = (BTreeMap::new(), Vec::new());
+        if !plan.alone {
+            let skewed = plan.skews_ms.iter().filter(|skew| **skew != 0).count();
+            faults.insert("clock-skew".to_owned(), skewed as u64);
+        }
+        Self { sim, world, crowd, history, faults, down, people: Vec::new(), host }
     }
 
     fn people(&mut self, plan: &Plan) {
@@ -172,7 +163,8 @@ impl Stage<'_> {
             (Some(_), _) => Until::Seen,
         };
         let talks = talkers.iter().enumerate();
-        let talks = talks.map(|(at, name)| (name, Part::Talks { sends: plan.sends, until: until(at) }));
+        let talks =
+            talks.map(|(at, name)| (name, Part::Talks { sends: plan.sends, marks: plan.troubled, until: until(at) }));
         let hosts = host.iter().map(|name| {
             let (guests, watched) = (guests.clone(), talkers.clone());
             (name, Part::Hosts(Host { changes: plan.changes, guests, watched }))
@@ -182,6 +174,7 @@ impl Stage<'_> {
             if part.acts() {
                 self.crowd.expect_one();
             }
+            self.people.push(name.clone());
             let (name, conversations) = (name.clone(), plan.conversations.clone());
             let person = Person { name: name.clone(), number, part, conversations };
             self.sim.client(name, person.live(self.world.clone(), self.crowd.clone(), self.history.clone()));
@@ -200,7 +193,11 @@ impl Stage<'_> {
     }
 
     fn step(&mut self) -> Result<bool> {
-        self.sim.step().map_err(|error| anyhow::anyhow!("{error}"))
+        match catch_unwind(AssertUnwindSafe(|| self.sim.step())) {
+            Ok(stepped) => stepped.map_err(|error| anyhow::anyhow!("{error}")),
+            // The hook has noted why.
+            Err(_) => anyhow::bail!("panicked outside of every task"),
+        }
     }
 
     /// True when every client has ended.
@@ -217,6 +214,9 @@ impl Stage<'_> {
     fn play(&mut self, steps: &[Timed]) -> Result<bool> {
         while !self.world.ready() && self.sim.elapsed() < LIMIT {
             self.step()?;
+        }
+        if self.world.broken() == Some(Broken::Dies) {
+            std::process::abort();
         }
         let begin = self.sim.elapsed();
         for Timed { at, step, .. } in steps {
@@ -247,7 +247,7 @@ impl Stage<'_> {
         // Before the step: what comes to rest in it, did so after the fault.
         self.history.add_at(self.at_ms(), process, Kind::Info, op);
         if step.begins() {
-            *self.faults.entry(step.kind()).or_default() += 1;
+            *self.faults.entry(step.kind().to_owned()).or_default() += 1;
         }
         match step {
             Step::Crash(host) => {
@@ -259,8 +259,8 @@ impl Stage<'_> {
                 self.down.push(host);
             }
             Step::Stop(host) => {
-                if let (Software::Fleet(fleet, _), Some(at)) = (&self.host, HOSTS.iter().position(|h| h.0 == *host)) {
-                    fleet.stop(at);
+                if let Software::Fleet(fleet, _) = &self.host {
+                    fleet.stop(number(host));
                 }
                 self.down.push(host);
             }
@@ -273,8 +273,26 @@ impl Stage<'_> {
             Step::Mend(a, b) => self.sim.repair(a.as_str(), b.as_str()),
             Step::Hold(a, b) => self.sim.hold(a.as_str(), b.as_str()),
             Step::Release(a, b) => self.sim.release(a.as_str(), b.as_str()),
+            Step::Pause(_) | Step::Resume(_) | Step::Away(_) | Step::Return(_) | Step::Jump(..) => self.trouble(step),
         }
         Ok(())
+    }
+
+    fn trouble(&self, step: &Step) {
+        let Software::Fleet(fleet, storm) = &self.host else { return };
+        match step {
+            Step::Pause(host) | Step::Resume(host) => {
+                let paused = step.begins();
+                storm.pause(number(host), paused);
+                let hosts = HOSTS.iter().map(|(name, _)| *name);
+                for other in hosts.chain(self.people.iter().map(String::as_str)).filter(|other| other != host) {
+                    if paused { self.sim.hold(*host, other) } else { self.sim.release(*host, other) }
+                }
+            }
+            Step::Away(engine) | Step::Return(engine) => storm.away(*engine, step.begins()),
+            Step::Jump(host, ms) => fleet.jump(number(host), *ms),
+            _ => {}
+        }
     }
 
     /// Everything runs, and nothing is broken any more.
@@ -285,8 +303,40 @@ impl Stage<'_> {
         }
         if let Software::Fleet(_, storm) = &self.host {
             storm.end();
-            self.faults.insert("engine", storm.made());
+            self.faults.extend(storm.made());
         }
         self.crowd.calm_down();
     }
+
+    /// Reads the feed from its beginning: where people have ended, once it has what they read, if it comes to that.
+    fn feed(&mut self, ended: bool) -> Result<()> {
+        let ends = feed::ends(&self.history.events());
+        let until = self.sim.elapsed() + if ended { FEED_LIMIT } else { Duration::ZERO };
+        loop {
+            let entries = self.table().map(|table| feed::whole(&table)).unwrap_or_default();
+            if feed::complete(&entries, &ends) || self.sim.elapsed() >= until {
+                let at_ms = self.at_ms();
+                for (conversation, entries) in entries {
+                    self.history.add_at(at_ms, "consumer", Kind::Ok, Op::Feed { conversation, entries });
+                }
+                return Ok(());
+            }
+            let next = self.sim.elapsed() + FEED_POLL;
+            while self.sim.elapsed() < next {
+                self.step()?;
+            }
+        }
+    }
+
+    fn table(&self) -> Option<Arc<MemoryStore>> {
+        match &self.host {
+            Software::Alone(alone) => alone.feed(),
+            Software::Fleet(fleet, _) => fleet.feed(),
+        }
+    }
+}
+
+/// Of a process of the fleet.
+fn number(host: &str) -> usize {
+    HOSTS.iter().position(|(name, _)| *name == host).unwrap_or(0)
 }

@@ -10,20 +10,28 @@ use posthorn_presence::{
     ConnectionRef, Gone, Lease, Look, Outstanding, Presence, PresenceError, Untold, memory::MemoryPresence,
 };
 
-use crate::engines::Way;
+use crate::storm::Way;
 
 impl Way {
     async fn soft<T, E>(&self, call: impl Future<Output = Result<T, E>>, failed: impl Fn() -> E) -> Result<T, E> {
+        if !self.reaches().await {
+            return Err(failed());
+        }
         if !self.hits() {
             return call.await;
         }
         match self.clock.below(3) {
-            0 => Err(failed()),
+            0 => {
+                self.went("refused");
+                Err(failed())
+            }
             1 => {
+                self.went("unanswered");
                 call.await?;
                 Err(failed())
             }
             _ => {
+                self.went("slow");
                 self.slow().await;
                 call.await
             }

@@ -11,6 +11,8 @@ use posthorn_proto::{
 };
 use tonic::{Code, Status};
 
+use crate::broken::Broken;
+
 /// Of WebSockets and HTTP.
 pub const PORT: u16 = 7200;
 pub const TENANT: &str = "sim";
@@ -53,6 +55,7 @@ impl Cast {
 
 struct Inner {
     seed: u64,
+    broken: Option<Broken>,
     cast: Cast,
     conversations: Vec<String>,
     /// Where people connect.
@@ -61,8 +64,12 @@ struct Inner {
 }
 
 impl World {
-    pub fn new(seed: u64, cast: Cast, conversations: Vec<String>, gates: Vec<String>) -> Self {
-        Self(Rc::new(Inner { seed, cast, conversations, gates, tokens: RefCell::default() }))
+    pub fn new(seed: u64, broken: Option<Broken>, cast: Cast, conversations: Vec<String>, gates: Vec<String>) -> Self {
+        Self(Rc::new(Inner { seed, broken, cast, conversations, gates, tokens: RefCell::default() }))
+    }
+
+    pub fn broken(&self) -> Option<Broken> {
+        self.0.broken
     }
 
     pub fn token(&self, user: &str) -> Option<String> {
