@@ -45,11 +45,14 @@ struct Args {
     /// The first of them
     #[arg(long, default_value_t = 1)]
     from: u64,
+    /// From one to the next
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    step: u64,
     /// Runs beside each other [default: one per core]
     #[arg(long)]
     jobs: Option<usize>,
     /// Run this seed in this process, and print its history before its report
-    #[arg(long, conflicts_with_all = ["seeds", "from", "jobs"])]
+    #[arg(long, conflicts_with_all = ["seeds", "from", "step", "jobs"])]
     seed: Option<u64>,
     /// Of its faults only those with these numbers, from 0
     #[arg(long, requires = "seed", value_delimiter = ',')]
@@ -98,7 +101,7 @@ fn main() -> Result<ExitCode> {
             }
             one(seed, Options { only: args.only, broken: args.broken, heard_marks: args.heard_marks })?
         }
-        None => many::run(args.from, args.seeds, args.jobs, (args.broken, args.heard_marks))?,
+        None => many::run((args.from, args.step, args.seeds), args.jobs, (args.broken, args.heard_marks))?,
     };
     println!("{}", serde_json::to_string(&report)?);
     Ok(if report.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

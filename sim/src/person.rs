@@ -9,7 +9,7 @@ use posthorn_client::{
 };
 use posthorn_clock::{Clock, sleep};
 use posthorn_errors::Code;
-use posthorn_history::{Kind, Op, Scope, body_digest};
+use posthorn_history::{Kind, Op, Scope, body_digest, user_of};
 use posthorn_tasks::Tasks;
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
 };
 
 pub struct Person {
+    /// Of its user, or of a second device of the user's: `user/device`.
     pub name: String,
     pub number: u64,
     pub part: Part,
@@ -171,7 +172,7 @@ impl Person {
             let op = |seq, again| Op::Send {
                 conversation: conversation.clone(),
                 id: id.clone(),
-                author: self.name.clone(),
+                author: user_of(&self.name).to_owned(),
                 body: body_digest(id.as_bytes()),
                 seq,
                 again,
@@ -245,7 +246,7 @@ impl Person {
         conversation: &str,
         (delivered, read): (u64, u64),
     ) -> anyhow::Result<()> {
-        let (place, user) = (conversation.to_owned(), self.name.clone());
+        let (place, user) = (conversation.to_owned(), user_of(&self.name).to_owned());
         let op = |delivered, read| Op::Mark { conversation: place.clone(), user: user.clone(), delivered, read };
         history.add(&self.name, Kind::Invoke, op(delivered, read));
         loop {

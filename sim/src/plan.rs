@@ -19,7 +19,7 @@ const LEEWAY_MS: u64 = 5_000;
 pub struct Plan {
     /// One process with everything in it, or two of each tier.
     pub alone: bool,
-    /// People mark what they have as they go, and a fleet has faults of more kinds. Those of the seeds that were
+    /// People mark what they have as they go, one of them has two devices, and a fleet has faults of more kinds. Those of the seeds that were
     /// kept before there was this go on as they were.
     pub troubled: bool,
     pub cast: Cast,
@@ -56,6 +56,7 @@ pub fn plan(seed: u64) -> Result<Plan> {
     // Drawn last: the others, among them those that `seeds.txt` keeps, go on as they were.
     let changing = seed % 2 == 1;
     let guests = (0..if changing { 1 + draw.below(2) } else { 0 }).map(|n| format!("guest{n}")).collect();
-    let cast = Cast { talkers, host: changing.then(|| "host".to_owned()), guests };
+    let seconds = talkers.last().filter(|_| troubled).map(|user| format!("{user}/second")).into_iter().collect();
+    let cast = Cast { seconds, talkers, host: changing.then(|| "host".to_owned()), guests };
     Ok(Plan { alone, troubled, cast, conversations, sends, changes: 6 + draw.below(20), skews_ms, steps })
 }

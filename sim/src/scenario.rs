@@ -149,7 +149,7 @@ impl Stage<'_> {
     }
 
     fn people(&mut self, plan: &Plan) {
-        let Cast { talkers, host, guests } = &plan.cast;
+        let Cast { talkers, host, guests, seconds } = &plan.cast;
         for user in talkers.iter().chain(host) {
             for conversation in &plan.conversations {
                 // They are named when it is made.
@@ -170,7 +170,10 @@ impl Stage<'_> {
             (name, Part::Hosts(Host { changes: plan.changes, guests, watched }))
         });
         let visits = guests.iter().map(|name| (name, Part::Visits));
-        for (number, (name, part)) in (1..).zip(talks.chain(hosts).chain(visits)) {
+        // Presence is their user's: who goes first leaves the other.
+        let second = || Part::Talks { sends: plan.sends / 2, marks: true, until: Until::Unwatched };
+        let seconds = seconds.iter().map(|name| (name, second()));
+        for (number, (name, part)) in (1..).zip(talks.chain(hosts).chain(visits).chain(seconds)) {
             if part.acts() {
                 self.crowd.expect_one();
             }

@@ -40,6 +40,8 @@ pub struct Cast {
     /// Its owner, who adds the guests and removes them. `None`: members stay as they are.
     pub host: Option<String>,
     pub guests: Vec<String>,
+    /// Second devices of those who talk, as `user/device`: they talk, too.
+    pub seconds: Vec<String>,
 }
 
 impl Cast {
@@ -49,7 +51,7 @@ impl Cast {
     }
 
     fn all(&self) -> impl Iterator<Item = &String> {
-        self.talkers.iter().chain(&self.host).chain(&self.guests)
+        self.talkers.iter().chain(&self.host).chain(&self.guests).chain(&self.seconds)
     }
 }
 
@@ -122,11 +124,12 @@ impl World {
             .context("conversation")?;
         }
         let mut tokens = BTreeMap::new();
-        for user in self.0.cast.all() {
+        for person in self.0.cast.all() {
+            let (user, device) = person.split_once('/').unwrap_or((person, "sim"));
             let request = MintTokenRequest {
                 tenant: TENANT.into(),
-                user: user.clone(),
-                device: "sim".into(),
+                user: user.into(),
+                device: device.into(),
                 ttl_s: 86_400,
                 limit_class: "unlimited".into(),
             };
@@ -134,7 +137,7 @@ impl World {
                 let (mut session, request) = (session.clone(), request.clone());
                 async move { session.mint_token(request).await }
             });
-            tokens.insert(user.clone(), minted.await?.context("no token")?.token);
+            tokens.insert(person.clone(), minted.await?.context("no token")?.token);
         }
         *self.0.tokens.borrow_mut() = tokens;
         Ok(())
