@@ -52,7 +52,7 @@ pub fn hear(name: &str, conversations: &[String], history: &History, crowd: &Cro
             history.add(name, Kind::Ok, Op::Receive { conversation, connection: 0, entries });
         }
         Event::Conversation(listed) => {
-            if history.heard_marks && !crowd.has_settled() {
+            if !crowd.has_settled() {
                 told(name, history, &listed.conversation, &listed.marks);
                 if let Some(own) = &listed.registers {
                     registers(name, history, own);
@@ -62,12 +62,10 @@ pub fn hear(name: &str, conversations: &[String], history: &History, crowd: &Cro
                 history.add(name, Kind::Ok, Op::Follow { conversation: listed.conversation, after: listed.end_seq });
             }
         }
-        Event::Marks(Marks { conversation, marks }) if history.heard_marks && !crowd.has_settled() => {
+        Event::Marks(Marks { conversation, marks }) if !crowd.has_settled() => {
             told(name, history, &conversation, &marks);
         }
-        Event::Registers(own) if history.heard_marks && !crowd.has_settled() => {
-            registers(name, history, &own);
-        }
+        Event::Registers(own) if !crowd.has_settled() => registers(name, history, &own),
         Event::Presence(now) => present(name, history, crowd, &now),
         Event::Synced { .. } => {
             for conversation in crowd.synced(name, conversations) {

@@ -63,9 +63,6 @@ struct Args {
     /// A control: some runs must fail
     #[arg(long, hide = true)]
     broken: Option<Broken>,
-    /// Hold marks that events and syncs tell to the rules, too
-    #[arg(long, hide = true)]
-    heard_marks: bool,
 }
 
 /// The last line.
@@ -99,9 +96,9 @@ fn main() -> Result<ExitCode> {
             if let Some(filter) = &args.log {
                 posthorn_telemetry::init_logs(filter, posthorn_telemetry::LogFormat::Text);
             }
-            one(seed, Options { only: args.only, broken: args.broken, heard_marks: args.heard_marks })?
+            one(seed, Options { only: args.only, broken: args.broken })?
         }
-        None => many::run((args.from, args.step, args.seeds), args.jobs, (args.broken, args.heard_marks))?,
+        None => many::run((args.from, args.step, args.seeds), args.jobs, args.broken)?,
     };
     println!("{}", serde_json::to_string(&report)?);
     Ok(if report.violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

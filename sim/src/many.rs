@@ -26,7 +26,6 @@ const PROGRESS: usize = 50;
 struct Runner {
     program: PathBuf,
     broken: Option<Broken>,
-    heard_marks: bool,
 }
 
 /// What is known of a seed that was run.
@@ -38,12 +37,8 @@ struct Ran {
     kept: Option<String>,
 }
 
-pub fn run(
-    (from, step, seeds): (u64, u64, u64),
-    jobs: Option<usize>,
-    (broken, heard_marks): (Option<Broken>, bool),
-) -> Result<Report> {
-    let runner = Runner { program: std::env::current_exe()?, broken, heard_marks };
+pub fn run((from, step, seeds): (u64, u64, u64), jobs: Option<usize>, broken: Option<Broken>) -> Result<Report> {
+    let runner = Runner { program: std::env::current_exe()?, broken };
     let jobs = jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
     let next = AtomicU64::new(0);
     let (done, results) = mpsc::channel();
@@ -123,9 +118,6 @@ impl Runner {
         }
         if let Some(broken) = self.broken {
             command.args(["--broken", broken.as_str()]);
-        }
-        if self.heard_marks {
-            command.arg("--heard-marks");
         }
         command.output().context("not run")
     }

@@ -190,7 +190,7 @@ impl Person {
             }
             let had = crowd.has(&self.name, conversation);
             if marks && had > 0 && clock.below(MARKS_ONE_IN) == 0 {
-                self.mark(client, history, conversation, (had, clock.below(had + 1))).await?;
+                self.mark(client, (crowd, history), conversation, (had, clock.below(had + 1))).await?;
             }
         }
         Ok(())
@@ -212,7 +212,7 @@ impl Person {
         history.add(&self.name, Kind::Ok, op(entries.iter().map(item_of).collect()));
         if marks {
             // So that something stays unread.
-            self.mark(client, history, conversation, (end, end / 2)).await?;
+            self.mark(client, (crowd, history), conversation, (end, end / 2)).await?;
         }
         // Whatever was missed comes by itself; the simulation's time limit is the bound.
         crowd.received(&self.name, conversation, end).await;
@@ -242,7 +242,7 @@ impl Person {
     async fn mark(
         &self,
         client: &Client,
-        history: &History,
+        (crowd, history): (&Crowd, &History),
         conversation: &str,
         (delivered, read): (u64, u64),
     ) -> anyhow::Result<()> {
@@ -252,7 +252,10 @@ impl Person {
         loop {
             match client.mark(Mark { conversation: place.clone(), delivered, read }).await {
                 Ok(now) => {
-                    history.add(&self.name, Kind::Ok, op(now.delivered, now.read));
+                    // Until then an event has told it, and the answer may wait here behind the next one.
+                    if crowd.has_settled() {
+                        history.add(&self.name, Kind::Ok, op(now.delivered, now.read));
+                    }
                     let unread = Op::Unread { conversation: place.clone(), read: now.read, unread: now.unread };
                     history.add(&self.name, Kind::Ok, unread);
                     return Ok(());

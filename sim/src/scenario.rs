@@ -81,10 +81,9 @@ pub struct Options {
     /// The faults with these numbers, of all that the seed says.
     pub only: Option<Vec<usize>>,
     pub broken: Option<Broken>,
-    pub heard_marks: bool,
 }
 
-pub fn run(seed: u64, Options { only, broken, heard_marks }: Options) -> Result<Outcome> {
+pub fn run(seed: u64, Options { only, broken }: Options) -> Result<Outcome> {
     let mut plan = plan(seed)?;
     let planned = plan.steps.iter().filter(|timed| timed.step.begins()).count();
     if let Some(only) = only {
@@ -93,7 +92,7 @@ pub fn run(seed: u64, Options { only, broken, heard_marks }: Options) -> Result<
     let gates: &[&str] = if plan.alone { &[alone::HOST] } else { &GATES };
     let gates = gates.iter().map(|gate| (*gate).to_owned()).collect();
     let world = World::new(seed, broken, plan.cast.clone(), plan.conversations.clone(), gates);
-    let mut stage = Stage::set(seed, &plan, world, History::new(heard_marks));
+    let mut stage = Stage::set(seed, &plan, world, History::default());
     stage.people(&plan);
     let played = stage.play(&plan.steps).and_then(|done| {
         stage.calm();

@@ -77,9 +77,11 @@ pub enum Event {
     Reset {
         generation: u64,
     },
+    /// Of others: never less than an event said before.
     Marks(Marks),
     Typing(TypingNow),
     Presence(PresenceNow),
+    /// One's own as they are known now, by whichever device they changed, also by an own mark.
     Registers(Box<Registers>),
 }
 

@@ -21,6 +21,7 @@ mod connect;
 mod engine;
 mod event;
 pub mod http;
+mod marks;
 pub mod operator;
 mod outbox;
 mod sending;

@@ -10,7 +10,33 @@ use posthorn_testkit::Cluster;
 use super::in_each_topology;
 use crate::raw::{Raw, ask, refused, seqs, text_of};
 
-in_each_topology!(marks_reach_the_sender_and_the_other_devices, unread_counts_others_messages, sync_tells_what_changed);
+in_each_topology!(
+    marks_reach_the_sender_and_the_other_devices,
+    no_answer_says_less_than_a_sync_did,
+    unread_counts_others_messages,
+    sync_tells_what_changed
+);
+
+/// Goal: what own messages moved a mark to, and a sync showed, no later answer takes back.
+async fn no_answer_says_less_than_a_sync_did(cluster: &Cluster) -> Result<()> {
+    let tenant = cluster.tenant("own").await?;
+    let mut ann = Raw::join(&tenant, "ann", "phone", Format::Json).await?;
+    let mut group = String::new();
+    for _ in 0..3 {
+        let sent = ask!(ann, Send { to: "ben".into(), ..text_of("tick") } => Sent);
+        group = sent.conversation;
+    }
+    let page = ask!(ann, Sync {} => Sync);
+    let shown = page.conversations[0].registers.clone().unwrap_or_default();
+    ensure!((shown.delivered, shown.read, shown.unread) == (4, 4, 0), "who sends has read what they sent: {page:?}");
+    for (delivered, read) in [(0, 0), (4, 0), (2, 2)] {
+        let marked = ask!(ann, Mark { conversation: group.clone(), delivered: delivered, read: read } => Marked);
+        ensure!((marked.delivered, marked.read) == (4, 4), "{delivered}, {read}: {marked:?}");
+    }
+    let set = ask!(ann, SetRegisters { conversation: group.clone(), muted: Some(true) } => RegistersSet);
+    ensure!(set.registers.is_some_and(|registers| (registers.delivered, registers.read) == (4, 4)));
+    Ok(())
+}
 
 /// The marks of a user, as an event of this connection.
 async fn marks_of(who: &mut Raw, user: &str, read: u64) -> Result<MemberMarks> {

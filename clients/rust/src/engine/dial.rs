@@ -129,6 +129,7 @@ impl Engine {
         let another = self.generation != 0 && self.generation != generation;
         if another {
             self.timelines.forget();
+            self.marks.forget();
             self.synced = !self.config.sync;
             self.events.push_back(Event::Reset { generation });
         }

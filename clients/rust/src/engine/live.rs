@@ -128,7 +128,8 @@ impl Engine {
                     self.begin_sync();
                 }
             }
-            Frame::Marks(marks) => {
+            Frame::Marks(mut marks) => {
+                self.marks.others(&marks.conversation, &mut marks.marks);
                 for mark in &marks.marks {
                     self.outbox.marked(&marks.conversation, mark.delivered, mark.read);
                 }
@@ -136,7 +137,10 @@ impl Engine {
             }
             Frame::Typing(typing) => self.events.push_back(Event::Typing(typing)),
             Frame::Presence(presence) => self.events.push_back(Event::Presence(presence)),
-            Frame::Registers(registers) => self.events.push_back(Event::Registers(Box::new(registers))),
+            Frame::Registers(registers) => {
+                let known = self.marks.own(registers);
+                self.events.push_back(Event::Registers(Box::new(known)));
+            }
             Frame::Ping(_) => self.say(Request::Pong(Pong {})),
             Frame::Resync(resync) => {
                 for conversation in &resync.conversations {

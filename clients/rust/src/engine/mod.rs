@@ -29,6 +29,7 @@ use crate::{
     ClientConfig, ClientDeps, ClientError, ConnectionState, Event, Outgoing, Reason, Saved, Sending, TokenError,
     TokenReason,
     client::{CallAnswer, Shared},
+    marks::Marks,
     outbox::Outbox,
     socket::Ended,
     timeline::Timelines,
@@ -73,6 +74,7 @@ pub(crate) struct Engine {
     reconnects: Backoff,
     outbox: Outbox,
     timelines: Timelines,
+    marks: Marks,
     /// Requests without an answer, by their id on this connection.
     pending: HashMap<u64, (Instant, Pending)>,
     /// The application's requests that wait for a connection or a place.
@@ -109,6 +111,7 @@ impl Engine {
         let reconnects = Backoff::new(config.backoff_base_ms, config.backoff_cap_ms);
         Self {
             outbox: Outbox::new(&config),
+            marks: Marks::default(),
             timelines: Timelines::new(config.max_held_entries, config.max_fill_entries, saved.seen.into_iter()),
             synced: !saved.cursor.is_empty() || !config.sync,
             config,

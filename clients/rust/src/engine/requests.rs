@@ -6,7 +6,8 @@ use posthorn_clock::Instant;
 use posthorn_core::backoff::Backoff;
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::client::{
-    ClientFrame, History, Send, Sync, SyncPage, Unit, WatchPresence, client_frame::Request, server_frame::Frame,
+    ClientFrame, History, RegistersSet, Send, Sync, SyncPage, Unit, WatchPresence, client_frame::Request,
+    server_frame::Frame,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -185,7 +186,17 @@ impl Engine {
             (Pending::Call(answer) | Pending::Watch { answer: Some(answer), .. }, Frame::Error(error)) => {
                 let _ = answer.send(Err(ClientError::Refused(Failure::from(&error))));
             }
-            (Pending::Call(answer), frame) => drop(answer.send(Ok(frame))),
+            (Pending::Call(answer), frame) => {
+                match &frame {
+                    Frame::Marked(now) => {
+                        let known = self.marks.answered(now);
+                        self.events.extend(known.map(|known| Event::Registers(Box::new(known))));
+                    }
+                    Frame::RegistersSet(RegistersSet { registers: Some(now) }) => drop(self.marks.own(now.clone())),
+                    _ => {}
+                }
+                let _ = answer.send(Ok(frame));
+            }
             (Pending::Quiet, Frame::Refreshed(refreshed)) => {
                 if let Some((_, until)) = &mut self.token {
                     *until = refreshed.token_expires_ms;
@@ -209,7 +220,8 @@ impl Engine {
     fn synced_page(&mut self, first: bool, page: SyncPage) {
         let reset = page.reset && !self.cursor.is_empty();
         self.generation_is(page.generation, reset);
-        for conversation in page.conversations {
+        for mut conversation in page.conversations {
+            self.marks.listed(&mut conversation);
             let told = self.timelines.listed(&conversation, first);
             self.events.push_back(Event::Conversation(Box::new(conversation)));
             self.tell(told);

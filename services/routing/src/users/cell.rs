@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 use posthorn_clock::{Instant, sleep};
-use posthorn_core::{Shard, UserKey};
+use posthorn_core::{Shard, UserKey, recent::Position};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client,
@@ -41,6 +41,8 @@ pub struct UserCell {
     /// Conversations whose registers were written, and nobody knows whether they were: memory may be older than the
     /// store, now or once the write arrives.
     doubtful: Mutex<BTreeSet<String>>,
+    /// How far own messages moved a read mark that was shown: no device sees it fall. Written with the next mark.
+    pub raised: Mutex<BTreeMap<String, Position>>,
 }
 
 type Slot = Arc<OnceCell<Arc<UserCell>>>;
@@ -148,7 +150,14 @@ fn is_idle(slot: &Slot) -> bool {
 async fn load(core: &Core, key: &UserKey) -> Result<Arc<UserCell>, Failure> {
     let registers = tokio::sync::Mutex::new(read(core, key).await?);
     let (used, doubtful) = (Mutex::new(Instant::now()), Mutex::default());
-    Ok(Arc::new(UserCell { key: key.clone(), registers, used, order: AtomicU64::new(0), doubtful }))
+    Ok(Arc::new(UserCell {
+        key: key.clone(),
+        registers,
+        used,
+        order: AtomicU64::new(0),
+        doubtful,
+        raised: Mutex::default(),
+    }))
 }
 
 async fn read(core: &Core, key: &UserKey) -> Result<Registers, Failure> {

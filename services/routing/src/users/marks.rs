@@ -38,10 +38,11 @@ impl UserCell {
         let mut registers = self.lock(core).await?;
         let mut record = registers.get(&conversation).cloned().unwrap_or_default();
         let read_moved = grow(&mut record.read, position_of(at.read.as_ref()));
-        let read_now = position_of(record.read.as_ref());
         // Who has read it has received it.
-        let delivered_moved =
-            grow(&mut record.delivered, position_of(at.delivered.as_ref())) | grow(&mut record.delivered, read_now);
+        let delivered_moved = grow(&mut record.delivered, position_of(at.delivered.as_ref()))
+            | grow(&mut record.delivered, position_of(record.read.as_ref()));
+        self.raise(&conversation, &mut record, Position::default());
+        let read_now = position_of(record.read.as_ref());
         if read_moved {
             record.marked_unread = false;
         }
@@ -56,6 +57,19 @@ impl UserCell {
         self.publish(core, shown(&conversation, &record, unread), origin.as_ref()).await;
         self.receipt(core, &conversation, &reply).await;
         Ok(reply)
+    }
+
+    /// As devices see it: a read mark stays where `own` messages moved it, or once did, and who has read something has
+    /// received it.
+    pub(super) fn raise(&self, conversation: &str, record: &mut RegisterRecord, own: Position) {
+        let mut raised = self.raised.lock();
+        let shown = raised.get(conversation).copied().filter(|shown| shown.seq > own.seq).unwrap_or(own);
+        if grow(&mut record.read, shown) {
+            raised.insert(conversation.to_owned(), shown);
+        } else {
+            raised.remove(conversation);
+        }
+        grow(&mut record.delivered, position_of(record.read.as_ref()));
     }
 
     /// Shows the marks to the other members.
@@ -101,6 +115,7 @@ impl UserCell {
         if record != *known {
             self.write(core, &mut registers, vec![(set.conversation.clone(), record.clone())]).await?;
         }
+        self.raise(&set.conversation, &mut record, Position::default());
         drop(registers);
         let at = PositionRequest {
             caller: Some(caller.clone()),
@@ -117,7 +132,7 @@ impl UserCell {
 }
 
 /// Marks only grow.
-fn grow(mark: &mut Option<posthorn_proto::internal::MarkAt>, to: Position) -> bool {
+pub(super) fn grow(mark: &mut Option<posthorn_proto::internal::MarkAt>, to: Position) -> bool {
     let grows = to.seq > position_of(mark.as_ref()).seq;
     if grows {
         *mark = Some(mark_of(to));

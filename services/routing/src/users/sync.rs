@@ -16,7 +16,10 @@ use posthorn_proto::{
     internal::{End, EndsRequest, Follow, RegisterRecord, SyncReply, SyncRequest},
 };
 
-use super::{UserCell, marks::shown};
+use super::{
+    UserCell,
+    marks::{grow, shown},
+};
 use posthorn_rpc::call;
 
 use crate::{
@@ -136,11 +139,17 @@ impl UserCell {
     }
 
     async fn conversation(&self, core: &Core, listed: Listed) -> Result<client::Conversation, Failure> {
-        let Listed { end, mut record, unread, .. } = listed;
-        let head = end.head.unwrap_or_default();
+        let Listed { end, mut record, .. } = listed;
+        // What was marked since the list was made has been answered.
+        if let Some(now) = self.registers.lock().await.get(&end.conversation) {
+            grow(&mut record.delivered, position_of(now.delivered.as_ref()));
+            grow(&mut record.read, position_of(now.read.as_ref()));
+        }
         let own = end.own_recent.iter().map(|mark| position_of(Some(mark)));
-        let read = moved_by_own(position_of(record.read.as_ref()), own);
-        record.read = Some(crate::conversation::records::mark_of(read));
+        let moved = moved_by_own(position_of(record.read.as_ref()), own);
+        self.raise(&end.conversation, &mut record, moved);
+        let unread = unread_of(&end, &record);
+        let head = end.head.unwrap_or_default();
         let me = self.key.user.as_str();
         let peer = head.direct.iter().find(|user| *user != me).or(head.direct.first());
         let visible_end = record.visible.last().map_or(0, |range| if range.to == 0 { head.seq } else { range.to });
