@@ -1,5 +1,5 @@
-//! What holds again after a fault: everything ready, every queue and journal empty, memory as before, and
-//! presence true.
+//! What holds again after a fault: everything ready, every queue and journal empty, memory and open
+//! files as before, and presence true.
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
@@ -11,12 +11,14 @@ use posthorn_client::{
 };
 use posthorn_clock::{Clock, timeout};
 use posthorn_errors::Code;
-use posthorn_testkit::{Deployment, LIMIT, Person};
+use posthorn_testkit::{Deployment, LIMIT, Member, Person};
 
 /// Presence is right again after this.
 const PRESENCE: Duration = Duration::from_secs(10);
 /// What a process may have more than before, KiB: caches and pools that filled.
 const MORE_KIB: u64 = 96 * 1024;
+/// Open files that a process may have more than before: connections to those who came back.
+const MORE_FILES: usize = 64;
 /// Gauges of what waits, by service. None waits once nobody says anything any more.
 const EMPTY: &[(&str, &str)] = &[("routing", "posthorn_routing_unsettled")];
 
@@ -24,6 +26,8 @@ const EMPTY: &[(&str, &str)] = &[("routing", "posthorn_routing_unsettled")];
 pub struct Normal {
     /// How much memory each process held, KiB.
     resident: BTreeMap<String, u64>,
+    /// How many files and sockets each service had open.
+    files: BTreeMap<String, usize>,
     /// Whoever has it is not let in.
     revoked: String,
 }
@@ -31,10 +35,16 @@ pub struct Normal {
 impl Normal {
     pub async fn of(cluster: &Deployment) -> Result<Self> {
         let all = cluster.all().await?;
-        let services = all.into_iter().filter(|member| member.part != "cassandra");
-        let resident = services.filter_map(|member| Some((member.name, resident_kib(member.pid?)?))).collect();
-        Ok(Self { resident, revoked: revoked(cluster).await? })
+        let services = all.iter().filter(|member| member.part != "cassandra");
+        let resident = services.filter_map(|member| Some((member.name.clone(), resident_kib(member.pid?)?))).collect();
+        Ok(Self { resident, files: files(cluster).await?, revoked: revoked(cluster).await? })
     }
+}
+
+async fn files(cluster: &Deployment) -> Result<BTreeMap<String, usize>> {
+    let services = cluster.all().await?.into_iter().filter(Member::is_service);
+    let open = |pid: i32| Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count());
+    Ok(services.filter_map(|member| Some((member.name, open(member.pid?)?))).collect())
 }
 
 /// A token that was good, and is not any more.
@@ -84,7 +94,15 @@ pub async fn check(cluster: &Deployment, before: &Normal) -> Result<()> {
         let had = before.resident.get(&name).copied().unwrap_or_default();
         ensure!(kib < had.max(32 * 1024) * 2 + MORE_KIB, "{name} holds {kib} KiB, and held {had} before");
     }
-    Ok(())
+    // Those of who has just left are closed in a moment.
+    let closed = async || {
+        for (name, open) in files(cluster).await? {
+            let had = before.files.get(&name).copied().unwrap_or_default();
+            ensure!(open <= had + MORE_FILES, "{name} has {open} files open, and had {had} before");
+        }
+        Ok(true)
+    };
+    cluster.until("as many files are open as before", closed).await
 }
 
 /// A user, made if not there, who is connected.

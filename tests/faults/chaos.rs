@@ -1,7 +1,11 @@
 //! Faults drawn from a seed, two at a time, for so many minutes, on every process and on every way between them.
 //! `POSTHORN_CHAOS_MINUTES` says how many, `POSTHORN_SEED` from which seed.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use parking_lot::Mutex;
@@ -10,7 +14,16 @@ use posthorn_history::Sight;
 use posthorn_testkit::{Deployment, Member, Signal};
 use serde::Serialize;
 
-use crate::{TIERS, after, disk::Disk, draw::Draw, faketime, feed, lossy::Lossy, talk, wire::Wire};
+use crate::{
+    TIERS, after,
+    disk::Disk,
+    draw::{Deck, Draw},
+    faketime::{self, Clocks},
+    feed,
+    logs::Logs,
+    talk,
+    ways::{self, Ways},
+};
 
 /// What the cluster cannot do without is away for so long at most, s.
 const AWAY_S: f64 = 8.0;
@@ -29,9 +42,21 @@ const TELL: Duration = Duration::from_secs(10);
 const GIVE_UP: Duration = Duration::from_secs(300);
 /// How wrong a clock is, as libfaketime has it: hours off, and too fast.
 const CLOCKS: &[&str] = &["+1h", "-1h", "+0 x1.02"];
+/// How far a clock jumps at most, s.
+const JUMP_S: f64 = 3_600.0;
+/// A run of so many minutes has to have shown everything.
+const WHOLE_MINUTES: f64 = 5.0;
+
+/// Faults of processes: each as often as it is here.
+const OF_PROCESSES: [&str; 10] =
+    ["kill", "kill", "pause", "stop", "clock", "clock-jump", "kill-engine", "stop-engine", "flush-redis", "disk-full"];
+/// Faults of ways, and of the disk.
+const OF_WAYS: [&str; 8] = ["late", "slow", "cut", "cut-requests", "cut-answers", "torn", "lose-bus", "disk-slow"];
+/// They need a disk of the cluster's own.
+const OF_DISKS: [&str; 2] = ["disk-full", "disk-slow"];
 
 /// The last line of a run.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub struct Report {
     minutes: f64,
     seed: u64,
@@ -39,60 +64,62 @@ pub struct Report {
     operations: u64,
     acked: u64,
     histories_checked: u64,
-    pub faults_by_kind: BTreeMap<&'static str, u64>,
-    pub violations: Vec<String>,
+    faults_by_kind: BTreeMap<&'static str, u64>,
+    /// Kinds that were never drawn, or cannot be made here.
+    pub not_run: Vec<&'static str>,
+    pub violations: usize,
+    pub violation_texts: Vec<String>,
     first_failing_seed: Option<u64>,
 }
 
 type Counts = Arc<Mutex<BTreeMap<&'static str, u64>>>;
 
-/// A cluster with a way of the test's own between all that talk to each other.
+/// A cluster with ways of the test's own between all that talk to each other.
 struct Stage<'a> {
     cluster: &'a Deployment,
     disk: &'a Disk,
-    /// To each process that others call, to the engines, and to the gateways' one address.
-    wires: Vec<Wire>,
-    lossy: Lossy,
+    ways: Ways,
+    clocks: Clocks,
     counts: Counts,
 }
 
 const ENGINES: [&str; 3] = ["nats", "redis", "cassandra"];
-const GATE: &str = "balancer";
 
-pub async fn run(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64) -> Result<Report> {
+pub async fn run(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64) -> Report {
     let counts = Counts::default();
     let outcome = Box::pin(under(cluster, disk, minutes, seed, &counts)).await;
+    let outcome = Logs::default().beside(cluster, outcome);
     let faults_by_kind = counts.lock().clone();
-    let mut report = Report {
-        minutes,
-        seed,
-        operations: 0,
-        acked: 0,
-        histories_checked: 0,
-        faults_by_kind,
-        violations: Vec::new(),
-        first_failing_seed: None,
-    };
-    match outcome {
-        Ok((operations, acked)) => {
-            (report.operations, report.acked, report.histories_checked) = (operations, acked, 1);
-        }
-        Err(error) => {
-            report.violations.push(format!("{error:#}"));
-            report.first_failing_seed = Some(seed);
-        }
+    let kinds: BTreeSet<&str> = OF_PROCESSES.into_iter().chain(OF_WAYS).collect();
+    let not_run: Vec<&str> = kinds.into_iter().filter(|kind| !faults_by_kind.contains_key(kind)).collect();
+    let mut report = Report { minutes, seed, faults_by_kind, ..Report::default() };
+    let mut found = Vec::new();
+    if let Err(error) = outcome {
+        found.push(format!("{error:#}"));
     }
-    Ok(report)
+    // Also of a run that failed: it counts as far as it came.
+    if let Ok((history, acked)) = talk::so_far(cluster) {
+        (report.operations, report.acked, report.histories_checked) = (history.events, acked, 1);
+        let told = found.concat();
+        let broken = history.violations.iter().filter(|violation| !told.contains(&violation.text));
+        found.extend(broken.map(ToString::to_string));
+    }
+    // Without root some cannot be made; of the others a whole run has each.
+    let missed: Vec<&str> = not_run.iter().copied().filter(|kind| disk.is_own() || !OF_DISKS.contains(kind)).collect();
+    if minutes >= WHOLE_MINUTES && !missed.is_empty() {
+        found.push(format!("within {minutes} minutes these faults were never made: {}", missed.join(", ")));
+    }
+    report.first_failing_seed = (!found.is_empty()).then_some(seed);
+    Report { not_run, violations: found.len(), violation_texts: found, ..report }
 }
 
-/// Events of its history, and acknowledged messages.
-async fn under(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64, counts: &Counts) -> Result<(u64, u64)> {
+async fn under(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64, counts: &Counts) -> Result<()> {
     let stage = Stage::set(cluster, disk, counts).await?;
     let before = after::Normal::of(cluster).await?;
     let feed = feed::Follower::start(cluster).await?;
     let time = Duration::from_secs_f64(minutes * 60.0);
     let seconds = u32::try_from(time.as_secs())? + 10;
-    let url = cluster.running.ws.replacen(&stage.gate_upstream()?, &stage.wire(GATE)?.address.to_string(), 1);
+    let url = cluster.running.ws.replacen(&stage.gate_upstream()?, &stage.ways.gate()?, 1);
     let mut run = talk::Talk { url: Some(url), files: CONVERSATIONS, seconds, speed: SPEED, give_up: GIVE_UP }
         .start(cluster)
         .await?;
@@ -102,39 +129,28 @@ async fn under(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64, count
     let outcome = run.result().await?;
     outcome.whole()?;
     let fed = feed.complete(&outcome.conversations()?).await?;
-    let report = outcome.judge("chaos", fed, &[Sight::Reconnected])?;
+    let mut expect = vec![Sight::Reconnected];
+    if minutes >= WHOLE_MINUTES {
+        expect.extend([Sight::Resumed, Sight::SentAgain]);
+    }
+    let report = outcome.judge("chaos", fed, &expect)?;
+    eprintln!("{}", report.text().trim_end());
     stage.strike().await?;
-    after::check(cluster, &before).await?;
-    Ok((report.events, outcome.number("acked")))
+    after::check(cluster, &before).await
 }
 
 impl<'a> Stage<'a> {
     /// Everything is started again, with ways that lead through the test.
     async fn set(cluster: &'a Deployment, disk: &'a Disk, counts: &Counts) -> Result<Self> {
-        let mut wires = Vec::new();
-        let lossy = Lossy::to(cluster.member("nats").await?.address).await?;
-        for member in cluster.all().await? {
-            let upstream = match member.part.as_str() {
-                "nats" => Some(lossy.address.to_string()),
-                "redis" | "cassandra" | GATE => Some(member.address.clone()),
-                _ => member.inner_address.clone(),
-            };
-            if let Some(upstream) = upstream {
-                wires.push(Wire::to(&member.name, upstream).await?);
-            }
-        }
-        let stage = Self { cluster, disk, wires, lossy, counts: Arc::clone(counts) };
+        let (ways, clocks) = (Ways::between(cluster).await?, Clocks::new()?);
+        let stage = Self { cluster, disk, ways, clocks, counts: Arc::clone(counts) };
         cluster.cluster("stop", &TIERS).await?;
         for member in cluster.all().await?.iter().filter(|member| member.is_service()) {
-            stage.start(&member.name, None).await?;
+            stage.start(&member.name, faketime::TRUE).await?;
         }
         cluster.ready().await?;
         all_owned(cluster).await?;
         Ok(stage)
-    }
-
-    fn wire(&self, name: &str) -> Result<&Wire> {
-        self.wires.iter().find(|wire| wire.name == name).with_context(|| format!("no way leads to {name}"))
     }
 
     fn gate_upstream(&self) -> Result<String> {
@@ -143,32 +159,10 @@ impl<'a> Stage<'a> {
         place.map(str::to_owned).with_context(|| format!("no address in {ws}"))
     }
 
-    /// Where a service finds the others, and says that it is found.
-    fn environment(&self, name: &str) -> Result<Vec<(&'static str, String)>> {
-        let to = |part: &str| {
-            let found = self.wires.iter().filter(|wire| wire.name.starts_with(part));
-            found.map(|wire| format!("http://{}", wire.address)).collect::<Vec<_>>().join(",")
-        };
-        let mut environment = vec![
-            ("POSTHORN__NATS__SERVERS", format!("nats://{}", self.wire("nats")?.address)),
-            ("POSTHORN__REDIS__ADDRESSES", self.wire("redis")?.address.to_string()),
-            ("POSTHORN__CQL__NODES", self.wire("cassandra")?.address.to_string()),
-            ("POSTHORN__CLUSTER__STORAGE", to("storage-")),
-            ("POSTHORN__CLUSTER__SESSION", to("session-")),
-            ("POSTHORN__CLUSTER__PUSH", to("push-")),
-        ];
-        // Nobody calls a gateway.
-        if let Ok(own) = self.wire(name) {
-            environment.push(("POSTHORN__CLUSTER__ADVERTISE", format!("http://{}", own.address)));
-        }
-        Ok(environment)
-    }
-
-    async fn start(&self, name: &str, clock: Option<&str>) -> Result<()> {
-        let mut environment = self.environment(name)?;
-        if let Some(offset) = clock {
-            environment.extend(faketime::of(offset)?);
-        }
+    async fn start(&self, name: &str, clock: &str) -> Result<()> {
+        self.clocks.set(name, clock)?;
+        let mut environment = self.ways.environment(name);
+        environment.extend(self.clocks.environment(name));
         let environment: Vec<(&str, &str)> = environment.iter().map(|(key, value)| (*key, value.as_str())).collect();
         self.cluster.cluster_in(&environment, "start", &[name]).await
     }
@@ -201,22 +195,27 @@ impl<'a> Stage<'a> {
     /// Two lanes of faults beside each other until `end`.
     async fn storm(&self, seed: u64, end: Instant) -> Result<()> {
         let processes = async {
-            let mut draw = Draw::from(seed);
+            let (mut draw, mut deck) = (Draw::from(seed), self.deck(&OF_PROCESSES));
             while Instant::now() < end {
-                self.process(&mut draw).await?;
+                self.process(deck.next(&mut draw), &mut draw).await?;
                 sleep(draw.seconds(PEACE_S)).await;
             }
             anyhow::Ok(())
         };
         let ways = async {
-            let mut draw = Draw::from(!seed);
+            let (mut draw, mut deck) = (Draw::from(!seed), self.deck(&OF_WAYS));
             while Instant::now() < end {
-                self.way(&mut draw).await?;
+                self.way(deck.next(&mut draw), &mut draw).await?;
                 sleep(draw.seconds(PEACE_S)).await;
             }
             anyhow::Ok(())
         };
         tokio::try_join!(processes, ways).map(drop)
+    }
+
+    /// What can be made here.
+    fn deck(&self, kinds: &[&'static str]) -> Deck {
+        Deck::of(kinds.iter().copied().filter(|kind| self.disk.is_own() || !OF_DISKS.contains(kind)))
     }
 
     async fn any_service(&self, draw: &mut Draw) -> Result<Member> {
@@ -226,18 +225,12 @@ impl<'a> Stage<'a> {
     }
 
     /// One fault of a process, to its end.
-    async fn process(&self, draw: &mut Draw) -> Result<()> {
-        let kinds =
-            ["kill", "kill", "pause", "stop", "clock", "kill-engine", "stop-engine", "flush-redis", "disk-full"];
-        let kind = draw.one_of(&kinds);
-        if *kind == "disk-full" && !self.disk.is_own() {
-            return Ok(());
-        }
+    async fn process(&self, kind: &'static str, draw: &mut Draw) -> Result<()> {
         let engine = *draw.one_of(&ENGINES);
-        match *kind {
+        match kind {
             "kill" | "stop" | "clock" => {
                 let name = self.any_service(draw).await?.name;
-                if *kind == "kill" {
+                if kind == "kill" {
                     self.cluster.signal(&name, Signal::KILL).await?;
                     sleep(draw.seconds(PEACE_S)).await;
                 } else {
@@ -245,8 +238,17 @@ impl<'a> Stage<'a> {
                 }
                 // Session says whether a token holds: its clocks have to be within `session.leeway_ms` of each other.
                 let offsets: &[&str] = if name.starts_with("session") { &["+2", "-2"] } else { CLOCKS };
-                let clock = (*kind == "clock").then(|| *draw.one_of(offsets));
+                let clock = if kind == "clock" { draw.one_of(offsets) } else { faketime::TRUE };
                 self.start(&name, clock).await?;
+            }
+            // Of a process that goes on: to somewhere, and back.
+            "clock-jump" => {
+                let name = self.any_service(draw).await?.name;
+                let most = if name.starts_with("session") { 2.0 } else { JUMP_S };
+                let (sign, far) = (*draw.one_of(&["+", "-"]), draw.seconds(most).as_secs_f64());
+                self.clocks.set(&name, &format!("{sign}{far:.3}"))?;
+                sleep(draw.seconds(AWAY_S)).await;
+                self.clocks.set(&name, faketime::TRUE)?;
             }
             "pause" => {
                 let name = self.any_service(draw).await?.name;
@@ -255,7 +257,7 @@ impl<'a> Stage<'a> {
                 self.cluster.signal(&name, Signal::CONT).await?;
             }
             "kill-engine" | "stop-engine" => {
-                if *kind == "kill-engine" {
+                if kind == "kill-engine" {
                     self.cluster.signal(engine, Signal::KILL).await?;
                 } else {
                     self.cluster.cluster("stop", &[engine]).await?;
@@ -283,42 +285,33 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// One fault of a way, or of the disk, to its end.
-    async fn way(&self, draw: &mut Draw) -> Result<()> {
-        let kinds = ["late", "slow", "cut", "cut-requests", "cut-answers", "torn", "lose-bus", "disk-slow"];
-        let kind = draw.one_of(&kinds);
-        if *kind == "disk-slow" && !self.disk.is_own() {
-            return Ok(());
-        }
-        let (wire, time) = (draw.one_of(&self.wires), draw.seconds(WEATHER_S));
-        match *kind {
+    /// One fault of a way, of all ways to somebody, or of the disk, to its end.
+    async fn way(&self, kind: &'static str, draw: &mut Draw) -> Result<()> {
+        let (wires, time) = (self.ways.drawn(draw), draw.seconds(WEATHER_S));
+        match kind {
             "late" => {
                 let delay = Duration::from_millis(20) + draw.seconds(0.4);
-                wire.change(|weather| weather.delay = delay);
+                ways::change(&wires, |weather| weather.delay = delay);
             }
-            "slow" => wire.change(|weather| weather.bytes_per_s = 64 * 1024),
-            "cut" => wire.change(|weather| (weather.no_requests, weather.no_answers) = (true, true)),
-            "cut-requests" => wire.change(|weather| weather.no_requests = true),
-            "cut-answers" => wire.change(|weather| weather.no_answers = true),
-            "torn" => wire.tear(),
-            "lose-bus" => self.lossy.lose(1 + draw.below(3) as u64),
+            "slow" => ways::change(&wires, |weather| weather.bytes_per_s = 64 * 1024),
+            "cut" => ways::change(&wires, |weather| (weather.no_requests, weather.no_answers) = (true, true)),
+            "cut-requests" => ways::change(&wires, |weather| weather.no_requests = true),
+            "cut-answers" => ways::change(&wires, |weather| weather.no_answers = true),
+            "torn" => wires.iter().for_each(|wire| wire.tear()),
+            "lose-bus" => self.ways.lossy.lose(1 + draw.below(3) as u64),
             _ => self.disk.hang_for(time).await?,
         }
-        if *kind != "torn" && *kind != "disk-slow" {
+        if kind != "torn" && kind != "disk-slow" {
             sleep(time).await;
         }
-        wire.calm();
-        self.lossy.lose(0);
+        self.ways.calm();
         self.count(kind);
         Ok(())
     }
 
     /// Everything runs, and every way is as it should be.
     async fn heal(&self) -> Result<()> {
-        for wire in &self.wires {
-            wire.calm();
-        }
-        self.lossy.lose(0);
+        self.ways.calm();
         self.cluster.ready().await
     }
 

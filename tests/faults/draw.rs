@@ -2,6 +2,25 @@
 
 use std::time::Duration;
 
+/// Cards that are drawn one after the other, and mixed again when none is left: each comes as often as it is in it.
+pub struct Deck {
+    cards: Vec<&'static str>,
+    left: Vec<&'static str>,
+}
+
+impl Deck {
+    pub fn of(cards: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { cards: cards.into_iter().collect(), left: Vec::new() }
+    }
+
+    pub fn next(&mut self, draw: &mut Draw) -> &'static str {
+        if self.left.is_empty() {
+            self.left.clone_from(&self.cards);
+        }
+        self.left.swap_remove(draw.below(self.left.len()))
+    }
+}
+
 /// SplitMix64, <https://doi.org/10.1145/2660193.2660195>.
 pub struct Draw(u64);
 

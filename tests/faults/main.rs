@@ -10,8 +10,10 @@ mod disk;
 mod draw;
 mod faketime;
 mod feed;
+mod logs;
 mod lossy;
 mod talk;
+mod ways;
 mod wire;
 
 use std::time::Duration;
@@ -21,7 +23,7 @@ use posthorn_clock::{Instant, sleep};
 use posthorn_history::Sight;
 use posthorn_testkit::{Deployment, Signal};
 
-use crate::{disk::Disk, lossy::Lossy, talk::Talk};
+use crate::{disk::Disk, logs::Logs, lossy::Lossy, talk::Talk};
 
 /// How long an engine, or a paused owner, is away.
 const AWAY: Duration = Duration::from_secs(20);
@@ -131,7 +133,8 @@ async fn nothing_acknowledged_is_lost_while_parts_fail_on_a_cluster() -> Result<
     let mut failed = Vec::new();
     for case in cases {
         let begun = Instant::now();
-        let outcome = under(&cluster, case).await;
+        let logs = Logs::so_far(&cluster)?;
+        let outcome = logs.beside(&cluster, under(&cluster, case).await);
         let seconds = begun.elapsed().as_secs_f64();
         match outcome {
             Ok(result) => println!("{:<16} ok      {seconds:6.1} s  {result}", case.name),
@@ -165,6 +168,7 @@ async fn the_build_before_is_rolled_to_this_one_on_a_cluster() -> Result<()> {
     let mut cluster = Deployment::start_of(previous.into(), &SETTINGS).await?;
     cluster.goes_on_with_this_build()?;
     let result = under(&cluster, &case("roll-build", Fault::Roll(&TIERS), false, 120, 30_000.0)).await;
+    let result = Logs::default().beside(&cluster, result);
     println!("roll-build       {}", result.with_context(|| cluster.keep().display().to_string())?);
     Ok(())
 }
@@ -179,14 +183,20 @@ async fn nothing_acknowledged_is_lost_in_chaos_on_a_cluster() -> Result<()> {
     };
     let disk = Disk::new()?;
     let mut cluster = Deployment::start_under(&disk.place(), &SETTINGS).await?;
-    let report = chaos::run(&cluster, &disk, minutes, seed).await?;
+    let report = chaos::run(&cluster, &disk, minutes, seed).await;
+    for kind in &report.not_run {
+        println!("NOT RUN: {kind}");
+    }
+    for text in &report.violation_texts {
+        println!("VIOLATION: {text}");
+    }
     let line = serde_json::to_string(&report)?;
     println!("{line}");
     if let Some(path) = std::env::var_os("POSTHORN_REPORT") {
         std::fs::write(path, line)?;
     }
-    if !report.violations.is_empty() {
-        bail!("seed {seed}: {:?}: logs are in {}", report.violations, cluster.keep().display());
+    if report.violations > 0 {
+        bail!("seed {seed}: {} violations: logs are in {}", report.violations, cluster.keep().display());
     }
     Ok(())
 }

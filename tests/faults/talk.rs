@@ -14,6 +14,9 @@ use posthorn_testkit::{Deployment, Server};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+const OUTPUT: &str = "replay.out";
+const ERRORS: &str = "replay.err";
+const HISTORY: &str = "history.jsonl";
 /// Until people talk.
 const BEGIN: Duration = Duration::from_secs(120);
 /// A replay and its check, beyond twice what people need to say it all: while something is away they say little.
@@ -22,8 +25,20 @@ const REPLAY: Duration = Duration::from_secs(360);
 pub const GIVE_UP: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(200);
 /// What every run shows.
-const EVERY_RUN: &[Sight] =
-    &[Sight::Settled, Sight::Acked, Sight::Received, Sight::WholeRead, Sight::Joined, Sight::Left, Sight::Fed];
+const EVERY_RUN: &[Sight] = &[
+    Sight::Settled,
+    Sight::Acked,
+    Sight::Received,
+    Sight::WholeRead,
+    Sight::Joined,
+    Sight::Left,
+    Sight::Marked,
+    Sight::UnreadSeen,
+    Sight::PresenceSeen,
+    Sight::Fed,
+];
+/// Every text begins with it.
+pub const SAID: &str = "between us";
 const NICKS: [&str; 8] = ["ada", "ben", "cyd", "dee", "eve", "fay", "gus", "hal"];
 
 pub struct Run {
@@ -58,8 +73,7 @@ impl Talk {
         command.args(["--give-up-after-s", &self.give_up.as_secs().to_string()]);
         let url = self.url.as_ref().unwrap_or(&cluster.running.ws);
         command.args(["--url", url, "--admin-key", &cluster.running.admin_key]).args(&files);
-        let [output, errors, history] =
-            ["replay.out", "replay.err", "history.jsonl"].map(|name| cluster.dir().join(name));
+        let [output, errors, history] = [OUTPUT, ERRORS, HISTORY].map(|name| cluster.dir().join(name));
         command.arg("--history").arg(&history);
         command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(File::create(&errors)?).kill_on_drop(true);
         let child = command.spawn().context("cannot start the replay")?;
@@ -76,7 +90,7 @@ fn write_talk(file: &Path, lines: u32) -> Result<()> {
             // Members change meanwhile.
             50 => "=== ivy [i@example] has joined #talk\n".to_owned(),
             75 => "=== ivy has left #talk\n".to_owned(),
-            _ => format!("<{nick}> line {line}\n"),
+            _ => format!("<{nick}> {SAID} {line}\n"),
         });
     }
     Ok(fs::write(file, text)?)
@@ -97,9 +111,7 @@ impl Run {
 
     /// The last number of its lines of progress.
     pub fn progress(&self) -> Result<u64> {
-        let text = fs::read_to_string(&self.errors)?;
-        let acked = |line: &str| serde_json::from_str::<Value>(line).ok()?["acked"].as_u64();
-        Ok(text.lines().rev().find_map(acked).unwrap_or(0))
+        last_acked(&self.errors)
     }
 
     /// When it ended before somebody had stopped listening.
@@ -118,6 +130,23 @@ impl Run {
         let result = serde_json::from_str(line).with_context(|| format!("{line:?} is no JSON\n{errors}"))?;
         Ok(Outcome { result, succeeded: status.success(), history: self.history })
     }
+}
+
+fn last_acked(errors: &Path) -> Result<u64> {
+    let text = fs::read_to_string(errors)?;
+    let acked = |line: &str| serde_json::from_str::<Value>(line).ok()?["acked"].as_u64();
+    Ok(text.lines().rev().find_map(acked).unwrap_or(0))
+}
+
+/// Of a run that came to no good end: what the checker says of as much of its history as there is, and how many
+/// messages were acknowledged.
+pub fn so_far(cluster: &Deployment) -> Result<(posthorn_history::Report, u64)> {
+    let mut checker = Checker::default();
+    // Its last line may be half a line.
+    for event in Reader::open(&cluster.dir().join(HISTORY))?.map_while(Result::ok) {
+        checker.take(&event);
+    }
+    Ok((checker.finish(&[]), last_acked(&cluster.dir().join(ERRORS))?))
 }
 
 /// What the checker found.
@@ -168,10 +197,6 @@ impl Outcome {
         let files = self.result["files"].as_array().context("no files")?;
         let of = |file: &Value| Some((file["conversation"].as_str()?.to_owned(), file["head_seq"].as_u64()?));
         files.iter().map(|file| of(file).with_context(|| format!("no conversation in {file}"))).collect()
-    }
-
-    pub fn number(&self, key: &str) -> u64 {
-        self.result[key].as_u64().unwrap_or_default()
     }
 
     /// From the send, for 99 of 100 deliveries.

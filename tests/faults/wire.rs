@@ -1,4 +1,4 @@
-//! A TCP way to one process, whose weather changes: late, slow, stuck in one direction or both, or torn.
+//! A TCP way from one process to another, whose weather changes: late, slow, stuck in one direction or both, or torn.
 
 use std::{io::Result as Io, net::SocketAddr, time::Duration};
 
@@ -35,7 +35,8 @@ pub struct Weather {
 }
 
 pub struct Wire {
-    pub name: String,
+    pub caller: String,
+    pub target: String,
     pub address: SocketAddr,
     weather: watch::Sender<Weather>,
     tasks: Tasks,
@@ -48,7 +49,7 @@ impl Drop for Wire {
 }
 
 impl Wire {
-    pub async fn to(name: &str, upstream: String) -> Result<Self> {
+    pub async fn to(caller: &str, target: &str, upstream: String) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, tasks) = (listener.local_addr()?, Tasks::new());
         let weather = watch::Sender::new(Weather::default());
@@ -70,7 +71,7 @@ impl Wire {
             }
         };
         tasks.background("a wire", tasks.until_stopped(accept));
-        Ok(Self { name: name.to_owned(), address, weather, tasks })
+        Ok(Self { caller: caller.to_owned(), target: target.to_owned(), address, weather, tasks })
     }
 
     pub fn change(&self, change: impl FnOnce(&mut Weather)) {

@@ -19,6 +19,7 @@ use super::{
     drive::{Drive, LOG_PAGE},
     fleet::{Member, again},
     ledger::{Expected, Seat, meets, print_of_entry, print_of_log},
+    marks,
     tape::{BACKEND, item_of_entry, item_of_log},
 };
 
@@ -143,6 +144,7 @@ async fn seat_by_history(drive: &Drive, member: &Member, seat: &Seat, expected: 
         after = page.next;
     }
     drive.tape.read(&member.id, &expected.conversation, Scope::Whole, taped);
+    marks::rest(drive, member, seat, read.last().map_or(0, |(_, last)| *last)).await?;
     // The history has exactly what the member may see, and what came live is in it.
     let visible: u64 = seat.seats.iter().map(|&(from, to)| to.min(expected.head_seq()) + 1 - from).sum();
     let held: u64 = read.iter().map(|&(from, to)| to + 1 - from).sum();

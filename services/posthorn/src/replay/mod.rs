@@ -10,9 +10,11 @@ mod drive;
 mod fleet;
 mod ledger;
 mod lines;
+mod marks;
 mod patience;
 mod people;
 mod plan;
+mod presence;
 mod progress;
 mod report;
 mod run_state;
@@ -275,11 +277,13 @@ async fn work(
     let driven = tokio::select! {
         driven = all => driven,
         () = cut(args.drop_connections, clock, &drive.fleet) => unreachable!("it cuts until it is dropped"),
+        () = marks::follow(&drive) => unreachable!("it marks until it is dropped"),
+        () = presence::follow(&drive) => unreachable!("it watches until it is dropped"),
     };
     report.expected_deliveries = check::expected_deliveries(&drive);
     if driven.is_ok() {
         check::settle(&drive, Duration::from_secs(args.give_up_after_s.min(20))).await;
-        drive.tape.add(tape::BACKEND, posthorn_history::Kind::Ok, posthorn_history::Op::Settled);
+        drive.tape.settled();
     }
     report.seconds = seconds(begun.elapsed());
     let acked = ledger.acked.load(std::sync::atomic::Ordering::Relaxed);
@@ -292,6 +296,7 @@ async fn work(
     report.expected_deliveries = outcome.expected.into_inner();
     report.delivered = outcome.delivered.into_inner();
     report.files = prepared.file_reports(&check::logs(&drive).await?);
+    presence::look(&drive).await;
     report.check_seconds = seconds(checking.elapsed());
     drive.fleet.close().await;
     Ok(())

@@ -2,18 +2,20 @@
 //! nothing is made and nobody listens.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
 use anyhow::{Context, Result};
+use parking_lot::Mutex;
 use posthorn_client::{
     ConnectionState, Event, Gap, Observer, Reason,
     backend::LogEntry,
-    proto::{Entry, Kind as EntryKind, ServerFrame, Style, server_frame::Frame},
+    proto::{Entry, Kind as EntryKind, PresenceNow, ServerFrame, Status, Style, server_frame::Frame},
 };
 use posthorn_clock::Instant;
 use posthorn_history::{Item, Kind, Op, Recorder, Report, Scope, Sight, body_digest, check_file};
@@ -32,6 +34,9 @@ const EXPECT: &[Sight] = &[Sight::Settled, Sight::WholeRead];
 pub struct Tape {
     recorder: Recorder,
     started: Instant,
+    settled: Arc<AtomicBool>,
+    /// Whom the one who watches sees, and whether they are there.
+    seen: Arc<Mutex<BTreeMap<String, Option<bool>>>>,
 }
 
 /// A message, as every event about it names it.
@@ -47,7 +52,8 @@ impl Tape {
     /// To this file, or to nowhere.
     pub fn to(path: Option<&Path>) -> Result<Self> {
         let file = |path: &Path| Recorder::file(path).with_context(|| format!("cannot write {}", path.display()));
-        Ok(Self { recorder: path.map_or_else(|| Ok(Recorder::off()), file)?, started: Instant::now() })
+        let recorder = path.map_or_else(|| Ok(Recorder::off()), file)?;
+        Ok(Self { recorder, started: Instant::now(), settled: Arc::default(), seen: Arc::default() })
     }
 
     pub const fn on(&self) -> bool {
@@ -79,6 +85,36 @@ impl Tape {
     pub fn left(&self, conversation: &str, user: &str, seq: u64) {
         let (conversation, user) = (conversation.to_owned(), user.to_owned());
         self.add(BACKEND, Kind::Ok, Op::Leave { conversation, user, seq });
+    }
+
+    /// Everything has come to rest.
+    pub fn settled(&self) {
+        self.settled.store(true, Relaxed);
+        self.add(BACKEND, Kind::Ok, Op::Settled);
+    }
+
+    /// As somebody was told.
+    pub fn mark(&self, process: &str, kind: Kind, conversation: &str, user: &str, (delivered, read): (u64, u64)) {
+        let (conversation, user) = (conversation.to_owned(), user.to_owned());
+        self.add(process, kind, Op::Mark { conversation, user, delivered, read });
+    }
+
+    pub fn present(&self, watcher: &str, now: &PresenceNow) {
+        let online = match now.status() {
+            Status::Online => Some(true),
+            Status::Offline => Some(false),
+            Status::Unknown | Status::Unspecified => None,
+        };
+        self.seen.lock().insert(now.user.clone(), online);
+        self.add(watcher, Kind::Ok, Op::Presence { user: now.user.clone(), online });
+    }
+
+    pub fn watches(&self) -> bool {
+        !self.seen.lock().is_empty()
+    }
+
+    pub fn seems_online(&self, user: &str) -> bool {
+        self.seen.lock().get(user) == Some(&Some(true))
     }
 
     /// A read of the whole begins: what it brings is gathered, and given to [`Self::read`] at its end.
@@ -184,6 +220,14 @@ impl Observer for Taped {
             Event::Entries { conversation, entries } => self.received(conversation, 0, entries),
             Event::Gap { conversation, gap: Gap::TooFar, .. } => self.reset(0, vec![conversation.to_string()]),
             Event::Reset { .. } => self.reset(0, Vec::new()),
+            // What comes late says less than others know by then.
+            Event::Marks(marks) if !self.tape.settled.load(Relaxed) => {
+                for now in &marks.marks {
+                    let to = (now.delivered, now.read);
+                    self.tape.mark(&self.user, Kind::Ok, &marks.conversation, &now.user, to);
+                }
+            }
+            Event::Presence(now) => self.tape.present(&self.user, now),
             Event::State(ConnectionState::Connected { resumed, .. }) => {
                 self.tape.add(&self.user, Kind::Ok, Op::Connect { resumed: *resumed });
             }
