@@ -134,6 +134,7 @@ async fn under(cluster: &Deployment, disk: &Disk, minutes: f64, seed: u64, count
         expect.extend([Sight::Resumed, Sight::SentAgain]);
     }
     let report = outcome.judge("chaos", fed, &expect)?;
+    stage.ways.all_taken()?;
     eprintln!("{}", report.text().trim_end());
     stage.strike().await?;
     after::check(cluster, &before).await

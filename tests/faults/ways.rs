@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use posthorn_node::{Role, Roles};
 use posthorn_testkit::{Deployment, Member};
 
@@ -87,6 +87,14 @@ impl Ways {
             wires = vec![*draw.one_of(&wires)];
         }
         wires
+    }
+
+    /// What happened to a way that nobody went happened to nobody.
+    pub fn all_taken(&self) -> Result<()> {
+        let unused = self.wires.iter().filter(|wire| !wire.taken());
+        let unused: Vec<String> = unused.map(|wire| format!("{} to {}", wire.caller, wire.target)).collect();
+        ensure!(unused.is_empty(), "nobody went these ways: {}", unused.join(", "));
+        Ok(())
     }
 
     /// All of it is as it should be.

@@ -1,6 +1,14 @@
 //! A TCP way from one process to another, whose weather changes: late, slow, stuck in one direction or both, or torn.
 
-use std::{io::Result as Io, net::SocketAddr, time::Duration};
+use std::{
+    io::Result as Io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use anyhow::Result;
 use posthorn_clock::{Instant, sleep, sleep_until};
@@ -39,6 +47,7 @@ pub struct Wire {
     pub target: String,
     pub address: SocketAddr,
     weather: watch::Sender<Weather>,
+    taken: Arc<AtomicBool>,
     tasks: Tasks,
 }
 
@@ -53,7 +62,8 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (address, tasks) = (listener.local_addr()?, Tasks::new());
         let weather = watch::Sender::new(Weather::default());
-        let (inner, told) = (tasks.clone(), weather.clone());
+        let (inner, told, taken) = (tasks.clone(), weather.clone(), Arc::<AtomicBool>::default());
+        let carries = Arc::clone(&taken);
         let accept = async move {
             loop {
                 let client = match listener.accept().await {
@@ -64,6 +74,7 @@ impl Wire {
                         continue;
                     }
                 };
+                carries.store(true, Relaxed);
                 let (upstream, told) = (upstream.clone(), told.subscribe());
                 // An error ends the connection, which is all that either end has to know.
                 let carried = async move { drop(carry(client, &upstream, told).await) };
@@ -71,7 +82,12 @@ impl Wire {
             }
         };
         tasks.background("a wire", tasks.until_stopped(accept));
-        Ok(Self { caller: caller.to_owned(), target: target.to_owned(), address, weather, tasks })
+        Ok(Self { caller: caller.to_owned(), target: target.to_owned(), address, weather, taken, tasks })
+    }
+
+    /// Whether anybody ever went it.
+    pub fn taken(&self) -> bool {
+        self.taken.load(Relaxed)
     }
 
     pub fn change(&self, change: impl FnOnce(&mut Weather)) {
