@@ -222,8 +222,7 @@ export class Client extends Emitter {
       endSeq: Math.max(wire.end_seq ?? 0, known?.endSeq ?? 0),
       lastActivityMs: wire.last_activity_ms ?? 0,
       preview: wire.preview ?? known?.preview,
-      // A sync that began before the last mark says what was unread before it.
-      unread: (known?.read ?? 0) > (registers.read ?? 0) ? known.unread : wire.unread ?? 0,
+      unread: wire.unread ?? 0,
       read: Math.max(registers.read ?? 0, pending.read, known?.read ?? 0),
       delivered: Math.max(registers.delivered ?? 0, pending.delivered, known?.delivered ?? 0),
       muted: Boolean(registers.muted),

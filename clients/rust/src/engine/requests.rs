@@ -148,6 +148,7 @@ impl Engine {
     fn sync_page(&mut self, page: String) {
         let sync = Sync { cursor: self.cursor.clone(), limit: self.config.sync_page, page };
         let first = !self.synced;
+        self.marks.asked();
         self.request(Request::Sync(sync), Pending::Sync(first));
     }
 
