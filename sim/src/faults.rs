@@ -56,6 +56,14 @@ impl Step {
         !matches!(self, Self::Back(_) | Self::Mend(..) | Self::Release(..) | Self::Resume(_) | Self::Return(_))
     }
 
+    /// Of a way.
+    pub const fn ends(&self) -> Option<(&String, &String)> {
+        match self {
+            Self::Cut(a, b) | Self::CutOneWay(a, b) | Self::Hold(a, b) => Some((a, b)),
+            _ => None,
+        }
+    }
+
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Crash(_) => "crash",

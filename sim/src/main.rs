@@ -1,6 +1,7 @@
 //! `posthorn-sim --seeds N [--from S]`: one run per seed, each deterministic; ends with one line of
 //! JSON, and with an error if any history breaks a rule. A seed that fails is run again with ever fewer of its
-//! faults; `--seed N --only 0,3` is such a run. What it printed is kept below `target/sim`. Those that failed once stay in `seeds.txt`, and are run by the tests.
+//! faults; `--seed N --only 0,3` is such a run. What it printed is kept below `target/sim`. Those that failed once
+//! stay in `seeds.txt`, and are run by the tests.
 //!
 //! Every seed runs in a process of its own: the runtime numbers its tasks per process, and the order
 //! in which a crash ends them follows these numbers.

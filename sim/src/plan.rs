@@ -19,8 +19,8 @@ const LEEWAY_MS: u64 = 5_000;
 pub struct Plan {
     /// One process with everything in it, or two of each tier.
     pub alone: bool,
-    /// People mark what they have as they go, one of them has two devices, and a fleet has faults of more kinds. Those of the seeds that were
-    /// kept before there was this go on as they were.
+    /// People mark what they have as they go, one of them has two devices, and a fleet has faults of more kinds. Seeds
+    /// that were kept before there was this go on as they were.
     pub troubled: bool,
     pub cast: Cast,
     pub conversations: Vec<String>,

@@ -67,6 +67,9 @@ struct Stage<'a> {
     faults: BTreeMap<String, u64>,
     /// Hosts that do not run.
     down: Vec<&'static str>,
+    /// Hosts that are paused, and what else is broken of ways.
+    paused: Vec<&'static str>,
+    ways: Vec<Step>,
     /// Who has ended does no more, and can still be sent something.
     people: Vec<String>,
     host: Software,
@@ -139,12 +142,12 @@ impl Stage<'_> {
             Software::Fleet(fleet, storm)
         };
         let crowd = Crowd::default();
-        let (mut faults, down) = (BTreeMap::new(), Vec::new());
+        let (mut faults, down, paused, ways) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
         if !plan.alone {
             let skewed = plan.skews_ms.iter().filter(|skew| **skew != 0).count();
             faults.insert("clock-skew".to_owned(), skewed as u64);
         }
-        Self { sim, world, crowd, history, faults, down, people: Vec::new(), host }
+        Self { sim, world, crowd, history, faults, down, paused, ways, people: Vec::new(), host }
     }
 
     fn people(&mut self, plan: &Plan) {
@@ -270,26 +273,55 @@ impl Stage<'_> {
                 self.sim.bounce(*host);
                 self.down.retain(|down| down != host);
             }
-            Step::Cut(a, b) => self.sim.partition(a.as_str(), b.as_str()),
-            Step::CutOneWay(a, b) => self.sim.partition_oneway(a.as_str(), b.as_str()),
-            Step::Mend(a, b) => self.sim.repair(a.as_str(), b.as_str()),
-            Step::Hold(a, b) => self.sim.hold(a.as_str(), b.as_str()),
-            Step::Release(a, b) => self.sim.release(a.as_str(), b.as_str()),
+            Step::Cut(..) | Step::CutOneWay(..) | Step::Hold(..) => {
+                self.way(step);
+                self.ways.push(step.clone());
+            }
+            Step::Mend(a, b) | Step::Release(a, b) => {
+                self.way(step);
+                self.ways.retain(|way| way.ends() != Some((a, b)));
+                // Whoever is paused is so for them as well.
+                self.paused.iter().for_each(|host| self.pause(host, true));
+            }
             Step::Pause(_) | Step::Resume(_) | Step::Away(_) | Step::Return(_) | Step::Jump(..) => self.trouble(step),
         }
         Ok(())
     }
 
-    fn trouble(&self, step: &Step) {
+    fn way(&self, step: &Step) {
+        match step {
+            Step::Cut(a, b) => self.sim.partition(a.as_str(), b.as_str()),
+            Step::CutOneWay(a, b) => self.sim.partition_oneway(a.as_str(), b.as_str()),
+            Step::Mend(a, b) => self.sim.repair(a.as_str(), b.as_str()),
+            Step::Hold(a, b) => self.sim.hold(a.as_str(), b.as_str()),
+            Step::Release(a, b) => self.sim.release(a.as_str(), b.as_str()),
+            _ => {}
+        }
+    }
+
+    /// To everybody, and from everybody.
+    fn pause(&self, host: &'static str, paused: bool) {
+        let hosts = HOSTS.iter().map(|(name, _)| *name);
+        for other in hosts.chain(self.people.iter().map(String::as_str)).filter(|other| *other != host) {
+            if paused { self.sim.hold(host, other) } else { self.sim.release(host, other) }
+        }
+    }
+
+    fn trouble(&mut self, step: &Step) {
         let Software::Fleet(fleet, storm) = &self.host else { return };
         match step {
-            Step::Pause(host) | Step::Resume(host) => {
-                let paused = step.begins();
-                storm.pause(number(host), paused);
-                let hosts = HOSTS.iter().map(|(name, _)| *name);
-                for other in hosts.chain(self.people.iter().map(String::as_str)).filter(|other| other != host) {
-                    if paused { self.sim.hold(*host, other) } else { self.sim.release(*host, other) }
-                }
+            Step::Pause(host) => {
+                storm.pause(number(host), true);
+                self.pause(host, true);
+                self.paused.push(host);
+            }
+            Step::Resume(host) => {
+                storm.pause(number(host), false);
+                self.pause(host, false);
+                self.paused.retain(|paused| paused != host);
+                // What is broken besides goes on, and so do other pauses.
+                self.ways.iter().for_each(|way| self.way(way));
+                self.paused.iter().for_each(|host| self.pause(host, true));
             }
             Step::Away(engine) | Step::Return(engine) => storm.away(*engine, step.begins()),
             Step::Jump(host, ms) => fleet.jump(number(host), *ms),

@@ -65,7 +65,11 @@ impl Marks {
             conversation.unread = known.unread;
             conversation.registers = Some(known);
         }
-        self.others(&conversation.conversation, &mut conversation.marks);
+        if conversation.registers.as_ref().is_some_and(|known| known.removed) {
+            self.others.remove(&conversation.conversation);
+        } else {
+            self.others(&conversation.conversation, &mut conversation.marks);
+        }
     }
 }
 

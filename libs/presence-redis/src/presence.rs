@@ -190,7 +190,9 @@ impl Presence for RedisPresence {
         let place = Place::of(user);
         let keys = [self.keys.noted(place), self.keys.shown(user), self.keys.connections(user)];
         let found = self.link.script("look", &LOOK, &keys, &[name(user)]).await?;
-        let Value::Array(found) = found else { return Ok(Look { online: false, shown: false, noted: 0 }) };
+        let Value::Array(found) = found else {
+            return Err(PresenceError::Unavailable("an answer of another kind than its question".to_owned()));
+        };
         let noted = found.first().and_then(text).map_or(0, |text| score(&text));
         let shown = found.get(1).is_some_and(|there| number(there) == 1);
         let here = connections(found.into_iter().skip(2).collect())?.into_iter().flatten().collect();

@@ -9,7 +9,7 @@ mod hops;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -180,6 +180,9 @@ struct Sender {
     user: String,
     conversation: String,
     client: Client,
+    clock: Clock,
+    /// The last seq that came to them.
+    heard: Arc<AtomicU64>,
 }
 
 /// Each with a conversation of their own.
@@ -213,16 +216,17 @@ async fn connect(node: &Node, url: &str, n: usize, (tasks, tape): (&Tasks, &Tape
         limit_class: "unlimited".into(),
     };
     let token = call(node.clients().session.clone().mint_token(request)).await?.token;
+    let (clock, heard) = (Clock::system(), Arc::<AtomicU64>::default());
     let deps = ClientDeps {
-        clock: Clock::system(),
+        clock: clock.clone(),
         tasks: tasks.clone(),
         connector: Arc::new(TcpConnector),
         tokens: Arc::new(token),
-        sink: Sink::Observer(Arc::new(Heard { tape: tape.clone(), user: user.clone() })),
+        sink: Sink::Observer(Arc::new(Heard { tape: tape.clone(), user: user.clone(), last: Arc::clone(&heard) })),
     };
     let client = Client::start(ClientConfig { auto_delivered: false, ..ClientConfig::new(url) }, deps);
     anyhow::ensure!(client.connected().await, "a sender could not connect");
-    Ok(Sender { user, conversation, client })
+    Ok(Sender { user, conversation, client, clock, heard })
 }
 
 /// How long sends took, us, and during how long they were made.
@@ -278,9 +282,9 @@ async fn load(senders: &[Sender], in_flight: usize, each: Duration, tape: &Tape)
     Ok(Times { each: all, seconds: begun.elapsed().as_secs_f64() })
 }
 
-async fn send(Sender { user, conversation, client }: &Sender, tape: &Tape) -> Result<()> {
+async fn send(Sender { user, conversation, client, clock, .. }: &Sender, tape: &Tape) -> Result<()> {
     let text = "a line of chat, about as long as people write them when they are not in a hurry";
-    let message_id = Clock::system().uuid_v7();
+    let message_id = clock.uuid_v7();
     let said = said(tape, user, conversation, &message_id.to_string(), text);
     let taped = |kind, seq, again| said.as_ref().into_iter().for_each(|said| tape.send(said, kind, seq, again));
     taped(Kind::Invoke, 0, false);

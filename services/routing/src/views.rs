@@ -3,14 +3,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use posthorn_core::{UserId, UserKey, recent::Position};
+use posthorn_core::{UserId, UserKey, conversation::Conversation, recent::Position};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client,
     convert::{decode_envelope, ranges_to_wire},
     internal::{
-        End, EndsReply, EndsRequest, ListMembersReply, ListMembersRequest, PositionReply, PositionRequest, ReadRequest,
-        ReceiptRequest, RegistersOfRequest, SharedRequest, TypingRequest, ViewReply, ViewRequest, publication::What,
+        End, EndsReply, EndsRequest, ListMembersReply, ListMembersRequest, MarkAt, PositionReply, PositionRequest,
+        ReadRequest, ReceiptRequest, RegistersOfRequest, SharedRequest, TypingRequest, ViewReply, ViewRequest,
+        publication::What,
     },
 };
 use posthorn_rpc::call;
@@ -238,12 +239,13 @@ impl RoutingService {
         let key = who.key(&request.conversation)?;
         let UserKey { user, .. } = who.user_key()?;
         let cell = self.checked(&key).await?;
-        let (end, delivered, read, shown) = {
+        let (end, delivered, read, shown, own_recent) = {
             let confirmed = cell.confirmed.read();
             let end = confirmed.conversation.visible_end(&user).ok_or_else(|| Failure::plain(Code::NotFound))?;
             let shown = confirmed.conversation.actor(&user).is_some()
                 && confirmed.conversation.present() <= self.core.config.receipts_max_members;
-            (end, request.delivered.min(end.seq), request.read.min(end.seq), shown)
+            let own_recent = own_recent(&confirmed.conversation, &user);
+            (end, request.delivered.min(end.seq), request.read.min(end.seq), shown, own_recent)
         };
         if shown && delivered.max(read) > 0 {
             self.core.conversations.announce_marks(&self.core, &key).await?;
@@ -255,6 +257,7 @@ impl RoutingService {
             read: Some(mark_of(read)),
             end_ordinal: end.ordinal,
             own: end.own,
+            own_recent,
         })
     }
 
@@ -301,6 +304,17 @@ impl RoutingService {
     }
 }
 
+fn own_recent(conversation: &Conversation, user: &UserId) -> Vec<MarkAt> {
+    let mut own: Vec<Position> = Vec::new();
+    for sent in conversation.recent.own(user) {
+        // Of those that nobody else came between, the last one says it all.
+        own.pop_if(|before| before.others() == sent.others());
+        own.push(sent);
+    }
+    own.drain(..own.len().saturating_sub(OWN_RECENT));
+    own.into_iter().map(mark_of).collect()
+}
+
 /// The end as `user` may know it: of a former member, as they left it.
 fn end_of(cell: &Cell, name: String, user: &UserId, stable: posthorn_core::cursor::Version) -> End {
     let confirmed = cell.confirmed.read();
@@ -309,19 +323,12 @@ fn end_of(cell: &Cell, name: String, user: &UserId, stable: posthorn_core::curso
     (end.stable_epoch, end.stable_counter) = (stable.epoch, stable.counter);
     let Some(member) = conversation.members.get(user) else { return end };
     let visible = conversation.visible_end(user).unwrap_or_default();
-    let mut own: Vec<Position> = Vec::new();
-    for sent in conversation.recent.own(user) {
-        // Of those that nobody else came between, the last one says it all.
-        own.pop_if(|before| before.others() == sent.others());
-        own.push(sent);
-    }
-    own.drain(..own.len().saturating_sub(OWN_RECENT));
     let mut head = confirmed.head();
     end.own = member.sent;
     end.role = client::Role::from(member.role).into();
     (end.visible_ordinal, end.visible_own) = (visible.ordinal, visible.own);
     end.present = member.present;
-    end.own_recent = own.into_iter().map(mark_of).collect();
+    end.own_recent = own_recent(conversation, user);
     if member.visible.contains(head.preview_seq) {
         end.preview.clone_from(&confirmed.preview);
     } else {

@@ -187,15 +187,8 @@ impl Engine {
             (Pending::Call(answer) | Pending::Watch { answer: Some(answer), .. }, Frame::Error(error)) => {
                 let _ = answer.send(Err(ClientError::Refused(Failure::from(&error))));
             }
-            (Pending::Call(answer), frame) => {
-                match &frame {
-                    Frame::Marked(now) => {
-                        let known = self.marks.answered(now);
-                        self.events.extend(known.map(|known| Event::Registers(Box::new(known))));
-                    }
-                    Frame::RegistersSet(RegistersSet { registers: Some(now) }) => drop(self.marks.own(now.clone())),
-                    _ => {}
-                }
+            (Pending::Call(answer), mut frame) => {
+                self.answers_marks(&mut frame);
                 let _ = answer.send(Ok(frame));
             }
             (Pending::Quiet, Frame::Refreshed(refreshed)) => {
@@ -203,8 +196,22 @@ impl Engine {
                     *until = refreshed.token_expires_ms;
                 }
             }
-            (Pending::Quiet, _) => {}
+            (Pending::Quiet, mut frame) => self.answers_marks(&mut frame),
             (_, _) => self.lost(Ended::Network("an answer of another kind than its request".into())),
+        }
+    }
+
+    /// With what is known; of an own mark nobody else tells the application.
+    fn answers_marks(&mut self, answer: &mut Frame) {
+        match answer {
+            Frame::Marked(now) => {
+                if let Some(known) = self.marks.answered(now) {
+                    (now.delivered, now.read, now.unread) = (known.delivered, known.read, known.unread);
+                    self.events.push_back(Event::Registers(Box::new(known)));
+                }
+            }
+            Frame::RegistersSet(RegistersSet { registers: Some(now) }) => *now = self.marks.own(now.clone()),
+            _ => {}
         }
     }
 

@@ -3125,7 +3125,7 @@ pub struct PositionRequest {
     #[prost(uint64, tag = "4")]
     pub read: u64,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PositionReply {
     #[prost(message, optional, tag = "1")]
     pub delivered: ::core::option::Option<MarkAt>,
@@ -3136,6 +3136,9 @@ pub struct PositionReply {
     /// The user's countable entries so far.
     #[prost(uint64, tag = "4")]
     pub own: u64,
+    /// As in End.
+    #[prost(message, repeated, tag = "5")]
+    pub own_recent: ::prost::alloc::vec::Vec<MarkAt>,
 }
 /// A user's marks moved: shown to the other members of conversations small enough for receipts.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

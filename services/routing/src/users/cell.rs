@@ -41,8 +41,9 @@ pub struct UserCell {
     /// Conversations whose registers were written, and nobody knows whether they were: memory may be older than the
     /// store, now or once the write arrives.
     doubtful: Mutex<BTreeSet<String>>,
-    /// How far own messages moved a read mark that was shown: no device sees it fall. Written with the next mark.
-    pub raised: Mutex<BTreeMap<String, Position>>,
+    /// How far own messages moved a read mark that was shown, until a mark is written: also where they have left the
+    /// memory since.
+    pub(super) raised: Mutex<BTreeMap<String, Position>>,
 }
 
 type Slot = Arc<OnceCell<Arc<UserCell>>>;

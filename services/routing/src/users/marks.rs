@@ -1,6 +1,9 @@
 //! Marks and the other registers a user sets. Marks only grow; "mark unread" is another register.
 
-use posthorn_core::{recent::Position, unread::unread};
+use posthorn_core::{
+    recent::Position,
+    unread::{moved_by_own, unread},
+};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
     client,
@@ -41,7 +44,7 @@ impl UserCell {
         // Who has read it has received it.
         let delivered_moved = grow(&mut record.delivered, position_of(at.delivered.as_ref()))
             | grow(&mut record.delivered, position_of(record.read.as_ref()));
-        self.raise(&conversation, &mut record, Position::default());
+        self.raise(&conversation, &mut record, &at.own_recent);
         let read_now = position_of(record.read.as_ref());
         if read_moved {
             record.marked_unread = false;
@@ -53,6 +56,7 @@ impl UserCell {
             return Ok(reply);
         }
         self.write(core, &mut registers, vec![(conversation.clone(), record.clone())]).await?;
+        self.raised.lock().remove(&conversation);
         drop(registers);
         self.publish(core, shown(&conversation, &record, unread), origin.as_ref()).await;
         self.receipt(core, &conversation, &reply).await;
@@ -61,13 +65,12 @@ impl UserCell {
 
     /// As devices see it: a read mark stays where `own` messages moved it, or once did, and who has read something has
     /// received it.
-    pub(super) fn raise(&self, conversation: &str, record: &mut RegisterRecord, own: Position) {
+    pub(super) fn raise(&self, conversation: &str, record: &mut RegisterRecord, own: &[MarkAt]) {
         let mut raised = self.raised.lock();
-        let shown = raised.get(conversation).copied().filter(|shown| shown.seq > own.seq).unwrap_or(own);
-        if grow(&mut record.read, shown) {
-            raised.insert(conversation.to_owned(), shown);
-        } else {
-            raised.remove(conversation);
+        grow(&mut record.read, raised.get(conversation).copied().unwrap_or_default());
+        let moved = moved_by_own(position_of(record.read.as_ref()), own.iter().map(|at| position_of(Some(at))));
+        if grow(&mut record.read, moved) {
+            raised.insert(conversation.to_owned(), moved);
         }
         grow(&mut record.delivered, position_of(record.read.as_ref()));
     }
@@ -115,7 +118,6 @@ impl UserCell {
         if record != *known {
             self.write(core, &mut registers, vec![(set.conversation.clone(), record.clone())]).await?;
         }
-        self.raise(&set.conversation, &mut record, Position::default());
         drop(registers);
         let at = PositionRequest {
             caller: Some(caller.clone()),
@@ -124,6 +126,7 @@ impl UserCell {
             read: 0,
         };
         let end = call(core.peers.clone().position(at)).await?;
+        self.raise(&set.conversation, &mut record, &end.own_recent);
         let end = Position { seq: 0, ordinal: end.end_ordinal, own: end.own };
         let now = shown(&set.conversation, &record, unread(end, position_of(record.read.as_ref())));
         self.publish(core, now.clone(), Origin::of(caller).as_ref()).await;

@@ -7,7 +7,7 @@ use posthorn_core::{
     ConversationId, ConversationKey,
     cursor::{Cursor, Version},
     recent::Position,
-    unread::{moved_by_own, unread},
+    unread::unread,
 };
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
@@ -16,10 +16,7 @@ use posthorn_proto::{
     internal::{End, EndsRequest, Follow, RegisterRecord, SyncReply, SyncRequest},
 };
 
-use super::{
-    UserCell,
-    marks::{grow, shown},
-};
+use super::{UserCell, marks::shown};
 use posthorn_rpc::call;
 
 use crate::{
@@ -35,6 +32,18 @@ struct Listed {
     record: RegisterRecord,
     changed: bool,
     unread: u64,
+}
+
+impl Listed {
+    /// What others did to the user counts as it was listed.
+    fn is_now(&mut self, now: Option<&RegisterRecord>) {
+        let Some(now) = now else { return };
+        let then = std::mem::replace(&mut self.record, now.clone());
+        if now.membership_seq == then.membership_seq {
+            (self.record.removed, self.record.visible) = (then.removed, then.visible);
+        }
+        self.unread = unread_of(&self.end, &self.record);
+    }
 }
 
 /// Where the next page begins: the cursor that the first page began with, the one that the last page
@@ -59,7 +68,11 @@ impl UserCell {
         let own_shard = self.key.shard();
         let own_version = core.ownership.stable(own_shard);
         let registers: BTreeMap<String, RegisterRecord> = self.lock(core).await?.clone();
-        let (listed, mut until) = self.list(core, registers, since.as_ref()).await?;
+        let (mut listed, mut until) = self.list(core, registers, since.as_ref()).await?;
+        // What was set and marked meanwhile has been answered.
+        let now = self.registers.lock().await;
+        listed.iter_mut().for_each(|listed| listed.is_now(now.get(&listed.end.conversation)));
+        drop(now);
         let entry = until.shards.entry(own_shard).or_insert(own_version);
         *entry = (*entry).min(own_version);
         if let Some(token) = &continued {
@@ -139,16 +152,8 @@ impl UserCell {
     }
 
     async fn conversation(&self, core: &Core, listed: Listed) -> Result<client::Conversation, Failure> {
-        let Listed { end, mut record, .. } = listed;
-        // What was marked since the list was made has been answered.
-        if let Some(now) = self.registers.lock().await.get(&end.conversation) {
-            grow(&mut record.delivered, position_of(now.delivered.as_ref()));
-            grow(&mut record.read, position_of(now.read.as_ref()));
-        }
-        let own = end.own_recent.iter().map(|mark| position_of(Some(mark)));
-        let moved = moved_by_own(position_of(record.read.as_ref()), own);
-        self.raise(&end.conversation, &mut record, moved);
-        let unread = unread_of(&end, &record);
+        let Listed { end, mut record, unread, .. } = listed;
+        self.raise(&end.conversation, &mut record, &end.own_recent);
         let head = end.head.unwrap_or_default();
         let me = self.key.user.as_str();
         let peer = head.direct.iter().find(|user| *user != me).or(head.direct.first());
