@@ -10,7 +10,8 @@ pub struct Marks {
     own: HashMap<String, Registers>,
     /// Conversations of which something was told since the last page of a sync was asked for.
     since: HashSet<String>,
-    /// By conversation and user.
+    /// By conversation and user; also where one is no member any more: they may be added again, and what was said of the
+    /// others before comes late.
     others: HashMap<String, HashMap<String, (u64, u64)>>,
 }
 
@@ -65,11 +66,7 @@ impl Marks {
             conversation.unread = known.unread;
             conversation.registers = Some(known);
         }
-        if conversation.registers.as_ref().is_some_and(|known| known.removed) {
-            self.others.remove(&conversation.conversation);
-        } else {
-            self.others(&conversation.conversation, &mut conversation.marks);
-        }
+        self.others(&conversation.conversation, &mut conversation.marks);
     }
 }
 
