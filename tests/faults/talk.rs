@@ -12,6 +12,7 @@ use posthorn_clock::{Instant, sleep, timeout};
 use posthorn_history::{Checker, Event, Item, Kind, Op, Reader, Recorder, Sight};
 use posthorn_testkit::{Deployment, Server};
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 const OUTPUT: &str = "replay.out";
@@ -41,11 +42,32 @@ const EVERY_RUN: &[Sight] = &[
 pub const SAID: &str = "between us";
 const NICKS: [&str; 8] = ["ada", "ben", "cyd", "dee", "eve", "fay", "gus", "hal"];
 
+/// What people did and saw, and what their client says of it: not on the cluster's disk, which may be full, and beside
+/// the cluster's logs at the end.
+struct Records {
+    folder: TempDir,
+    cluster: PathBuf,
+}
+
+impl Records {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        for name in [OUTPUT, ERRORS, HISTORY] {
+            if let Err(error) = fs::copy(self.path(name), self.cluster.join(name)) {
+                println!("{name} is not kept: {error}");
+            }
+        }
+    }
+}
+
 pub struct Run {
     child: Child,
-    output: PathBuf,
-    errors: PathBuf,
-    history: PathBuf,
+    records: Records,
     begun: Instant,
     patience: Duration,
 }
@@ -73,12 +95,14 @@ impl Talk {
         command.args(["--give-up-after-s", &self.give_up.as_secs().to_string()]);
         let url = self.url.as_ref().unwrap_or(&cluster.running.ws);
         command.args(["--url", url, "--admin-key", &cluster.running.admin_key]).args(&files);
-        let [output, errors, history] = [OUTPUT, ERRORS, HISTORY].map(|name| cluster.dir().join(name));
-        command.arg("--history").arg(&history);
-        command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(File::create(&errors)?).kill_on_drop(true);
+        let folder = tempfile::Builder::new().prefix("posthorn-talk-").tempdir()?;
+        let records = Records { folder, cluster: cluster.dir().to_owned() };
+        let [output, errors] = [OUTPUT, ERRORS].map(|name| File::create(records.path(name)));
+        command.arg("--history").arg(records.path(HISTORY));
+        command.stdin(Stdio::null()).stdout(output?).stderr(errors?).kill_on_drop(true);
         let child = command.spawn().context("cannot start the replay")?;
         let patience = REPLAY + 2 * Duration::from_secs(self.seconds.into());
-        Ok(Run { child, output, errors, history, begun: Instant::now(), patience })
+        Ok(Run { child, records, begun: Instant::now(), patience })
     }
 }
 
@@ -101,7 +125,7 @@ impl Run {
     pub async fn acked(&mut self, messages: u64) -> Result<()> {
         while self.progress()? < messages {
             if let Some(status) = self.child.try_wait()? {
-                bail!("the replay ended with {status}: {}", fs::read_to_string(&self.errors)?);
+                bail!("the replay ended with {status}: {}", fs::read_to_string(self.records.path(ERRORS))?);
             }
             ensure!(self.begun.elapsed() < BEGIN, "nobody can say anything");
             sleep(POLL).await;
@@ -111,7 +135,7 @@ impl Run {
 
     /// The last number of its lines of progress.
     pub fn progress(&self) -> Result<u64> {
-        last_acked(&self.errors)
+        last_acked(&self.records.path(ERRORS))
     }
 
     /// When it ended before somebody had stopped listening.
@@ -125,10 +149,11 @@ impl Run {
     pub async fn result(mut self) -> Result<Outcome> {
         let waited = timeout(self.patience.saturating_sub(self.begun.elapsed()), self.child.wait()).await;
         let status = waited.with_context(|| format!("the replay hangs: {:?} messages", self.progress()))??;
-        let (output, errors) = (fs::read_to_string(&self.output)?, fs::read_to_string(&self.errors)?);
+        let [output, errors] = [OUTPUT, ERRORS].map(|name| fs::read_to_string(self.records.path(name)));
+        let (output, errors) = (output?, errors?);
         let line = output.lines().last().with_context(|| format!("the replay says nothing: {status}\n{errors}"))?;
         let result = serde_json::from_str(line).with_context(|| format!("{line:?} is no JSON\n{errors}"))?;
-        Ok(Outcome { result, succeeded: status.success(), history: self.history })
+        Ok(Outcome { result, succeeded: status.success(), records: self.records })
     }
 }
 
@@ -153,7 +178,7 @@ pub fn so_far(cluster: &Deployment) -> Result<(posthorn_history::Report, u64)> {
 pub struct Outcome {
     result: Value,
     succeeded: bool,
-    history: PathBuf,
+    records: Records,
 }
 
 impl Outcome {
@@ -173,7 +198,8 @@ impl Outcome {
         fed: Vec<(String, Vec<Item>)>,
         expect: &[Sight],
     ) -> Result<posthorn_history::Report> {
-        let file = Recorder::append(&self.history)?;
+        let history = self.records.path(HISTORY);
+        let file = Recorder::append(&history)?;
         for (conversation, entries) in fed {
             file.add(0, "follower", Kind::Ok, Op::Feed { conversation, entries });
         }
@@ -184,11 +210,11 @@ impl Outcome {
             let op = Op::Fault { what: fault.to_owned() };
             checker.take(&Event { at_ms: 0, process: "faults".to_owned(), kind: Kind::Info, op });
         }
-        for event in Reader::open(&self.history)? {
+        for event in Reader::open(&history)? {
             checker.take(&event?);
         }
         let report = checker.finish(&[EVERY_RUN, expect].concat());
-        ensure!(report.good(), "{}: {}", self.history.display(), report.text());
+        ensure!(report.good(), "{HISTORY}: {}", report.text());
         Ok(report)
     }
 
