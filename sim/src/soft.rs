@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use posthorn_core::{Held, UserKey};
 use posthorn_feed::{Fed, Feed, FeedError};
 use posthorn_presence::{
-    ConnectionRef, Gone, Lease, Look, Outstanding, Presence, PresenceError, Untold, memory::MemoryPresence,
+    ConnectionRef, Gone, Lease, LeaseState, Look, Outstanding, Presence, PresenceError, Untold, memory::MemoryPresence,
 };
 
 use crate::storm::Way;
@@ -108,9 +108,12 @@ impl FarPresence {
         &self.presence
     }
 
-    async fn leased(&self, gateway: &str, held: Held) -> Shown<Lease> {
-        let lease = self.inner().lease(gateway, held).await?;
-        self.times.renew(gateway);
+    async fn leased(&self, gateway: &str, held: Held, begin: bool) -> Shown<Lease> {
+        let inner = self.inner();
+        let lease = if begin { inner.lease(gateway, held).await? } else { inner.renew(gateway, held).await? };
+        if begin || lease.state != LeaseState::Lost {
+            self.times.renew(gateway);
+        }
         Ok(Lease { ttl_ms: u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX), ..lease })
     }
 }
@@ -138,7 +141,11 @@ impl Presence for FarPresence {
     }
 
     async fn lease(&self, gateway: &str, held: Held) -> Shown<Lease> {
-        self.way.presence(self.leased(gateway, held)).await
+        self.way.presence(self.leased(gateway, held, true)).await
+    }
+
+    async fn renew(&self, gateway: &str, held: Held) -> Shown<Lease> {
+        self.way.presence(self.leased(gateway, held, false)).await
     }
 
     async fn lapsed(&self) -> Shown<Vec<String>> {

@@ -100,20 +100,26 @@ impl RedisPresence {
         Ok(())
     }
 
-    pub(crate) async fn renew(&self, gateway: &str, held: Held) -> Result<Lease> {
+    pub(crate) async fn begin_or_renew(&self, gateway: &str, held: Held, begin: bool) -> Result<Lease> {
         let here = self.held(gateway).await?;
         let (lease, ttl_ms) = (self.keys.lease(gateway), self.config.lease_ms);
         let mut set = cmd("SET");
-        set.arg(lease).arg(format!("{} {}", held.count, held.hash)).arg("PX").arg(ttl_ms).arg("GET");
+        set.arg(lease).arg(format!("{} {}", held.count, held.hash)).arg("PX").arg(ttl_ms);
+        if !begin {
+            set.arg("XX");
+        }
+        set.arg("GET");
         let known = cmd("SADD").arg(self.keys.gateways()).arg(gateway).to_owned();
         let renewed = Instant::now();
         let answers = self.link.batch("lease", vec![(Place::Gateways, set), (Place::Gateways, known)]).await?;
-        self.leases.learn(gateway, renewed + Duration::from_millis(ttl_ms));
         let state = match answers.first() {
             None | Some(Value::Nil) => LeaseState::Lost,
             Some(_) if here == held => LeaseState::Kept,
             Some(_) => LeaseState::Differs,
         };
+        if begin || state != LeaseState::Lost {
+            self.leases.learn(gateway, renewed + Duration::from_millis(ttl_ms));
+        }
         if let Err(error) = self.touch(gateway).await {
             // The next renewal does. What this one found, no other will.
             tracing::debug!(%error, "what a gateway holds was not made to live on");

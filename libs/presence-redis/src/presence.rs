@@ -162,7 +162,11 @@ impl Presence for RedisPresence {
     }
 
     async fn lease(&self, gateway: &str, held: Held) -> Result<Lease> {
-        self.renew(gateway, held).await
+        self.begin_or_renew(gateway, held, true).await
+    }
+
+    async fn renew(&self, gateway: &str, held: Held) -> Result<Lease> {
+        self.begin_or_renew(gateway, held, false).await
     }
 
     async fn lapsed(&self) -> Result<Vec<String>> {

@@ -144,9 +144,11 @@ async fn connections_whose_gateway_has_no_lease_are_not_found(p: &(impl Presence
 
     // It was only slow: nothing is lost, and it is told that it may have missed something.
     let theirs = held(&[(&ann, 4), (&bob, 6)]);
+    assert_eq!(p.renew("lost", theirs).await.expect("renewed").state, LeaseState::Lost);
+    assert_eq!(p.online(&[ann.clone(), bob.clone()]).await.expect("known"), [true, false], "it did not begin again");
     assert_eq!(p.lease("lost", theirs).await.expect("leased").state, LeaseState::Lost);
     assert_eq!(p.online(&[ann.clone(), bob.clone()]).await.expect("known"), [true, true]);
-    assert_eq!(p.lease("lost", theirs).await.expect("leased").state, LeaseState::Kept);
+    assert_eq!(p.renew("lost", theirs).await.expect("renewed").state, LeaseState::Kept);
     assert!(p.lapsed().await.expect("asked").is_empty());
 
     engine.end_lease("lost").await;

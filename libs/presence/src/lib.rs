@@ -104,6 +104,9 @@ pub trait Presence: Send + Sync + 'static {
     /// Begins or renews the lease of a gateway, which says what it holds.
     async fn lease(&self, gateway: &str, held: Held) -> Result<Lease>;
 
+    /// As [`Self::lease`], but one that has ended, or never began, does not live by it.
+    async fn renew(&self, gateway: &str, held: Held) -> Result<Lease>;
+
     /// The gateways whose lease ended and that were not dropped since.
     async fn lapsed(&self) -> Result<Vec<String>>;
 

@@ -201,6 +201,11 @@ impl Presence for MemoryPresence {
         Ok(Lease { state, ttl_ms: TTL_MS })
     }
 
+    async fn renew(&self, gateway: &str, held: Held) -> Result<Lease> {
+        let lives = self.0.lock().gateways.get(gateway).is_some_and(|gateway| gateway.lease == LeaseOf::Lives);
+        if lives { self.lease(gateway, held).await } else { Ok(Lease { state: LeaseState::Lost, ttl_ms: TTL_MS }) }
+    }
+
     async fn lapsed(&self) -> Result<Vec<String>> {
         let state = self.0.lock();
         let ended = state.gateways.iter().filter(|(_, gateway)| gateway.lease == LeaseOf::Ended);

@@ -5,6 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use posthorn_clock::{Instant, sleep};
+use posthorn_core::Held;
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::internal::{LeaseRequest, LeaseState, PruneRequest, RegisterAgainRequest, Registration};
 
@@ -65,7 +66,7 @@ impl Renewals {
         let upto = std::mem::replace(&mut self.upto, gateway.registry.newest_id());
         let quiet = gateway.registry.quiet();
         let held = gateway.registry.held();
-        let request = LeaseRequest { gateway: gateway.incarnation.clone(), count: held.count, hash: held.hash };
+        let request = lease_of(gateway, held, true);
         let asked = Instant::now();
         let unanswered = std::mem::replace(&mut self.unanswered, true);
         let lease = gateway.lease_session(request).await?;
@@ -86,6 +87,9 @@ impl Renewals {
                 false
             }
         };
+        if state == LeaseState::Lost && !lost {
+            gateway.lease_session(lease_of(gateway, held, false)).await?;
+        }
         if lost || self.owed {
             (self.owed, self.doubts) = (true, 0);
             register_again(gateway, upto).await?;
@@ -93,6 +97,10 @@ impl Renewals {
         }
         Ok(lease.ttl_ms)
     }
+}
+
+fn lease_of(gateway: &Gateway, held: Held, renew_only: bool) -> LeaseRequest {
+    LeaseRequest { gateway: gateway.incarnation.clone(), count: held.count, hash: held.hash, renew_only }
 }
 
 /// Events of before do not come, and once some do nobody shall wonder about the others: until all is told, none
@@ -117,6 +125,8 @@ async fn register_again(gateway: &Gateway, upto: u64) -> Result<(), Failure> {
 }
 
 async fn tell_all(gateway: &Gateway, all: &[Arc<Connection>], upto: u64) -> Result<(), Failure> {
+    // With the lease events come again of all that the engine still has, also before this is answered.
+    gateway.lease_session(lease_of(gateway, gateway.registry.held(), false)).await?;
     for chunk in all.chunks(PER_REQUEST) {
         let connections = chunk.iter().map(|connection| Registration {
             tenant: (&connection.identity.tenant).into(),

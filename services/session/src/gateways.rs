@@ -24,7 +24,12 @@ const REGISTER_IN_FLIGHT: usize = 32;
 impl SessionService {
     pub async fn lease(&self, request: LeaseRequest) -> Result<LeaseReply, Failure> {
         let held = Held { count: request.count, hash: request.hash };
-        let lease = self.presence.lease(&request.gateway, held).await.map_err(presence)?;
+        let lease = if request.renew_only {
+            self.presence.renew(&request.gateway, held).await
+        } else {
+            self.presence.lease(&request.gateway, held).await
+        };
+        let lease = lease.map_err(presence)?;
         let state = match lease.state {
             posthorn_presence::LeaseState::Kept => LeaseState::Kept,
             posthorn_presence::LeaseState::Differs => LeaseState::Differs,

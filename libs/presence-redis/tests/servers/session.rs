@@ -66,7 +66,7 @@ async fn lease(client: &SessionClient, connections: &[u64]) -> Option<LeaseState
     for connection in connections {
         held.add(&ann(), *connection);
     }
-    let request = LeaseRequest { gateway: "g".into(), count: held.count, hash: held.hash };
+    let request = LeaseRequest { gateway: "g".into(), count: held.count, hash: held.hash, renew_only: false };
     client.clone().lease(request).await.ok().map(|lease| lease.into_inner().state())
 }
 

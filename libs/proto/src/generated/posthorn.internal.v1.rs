@@ -4974,6 +4974,9 @@ pub struct LeaseRequest {
     pub count: u64,
     #[prost(uint64, tag = "3")]
     pub hash: u64,
+    /// One that has ended is not begun again: what is registered is found with it, and whoever has it may have missed events.
+    #[prost(bool, tag = "4")]
+    pub renew_only: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeaseReply {

@@ -23,7 +23,7 @@ async fn lease(place: &Place, gateway: &str, connections: &[(&str, u64)]) -> Lea
     for (name, connection) in connections {
         held.add(&user(name), *connection);
     }
-    let request = LeaseRequest { gateway: gateway.into(), count: held.count, hash: held.hash };
+    let request = LeaseRequest { gateway: gateway.into(), count: held.count, hash: held.hash, renew_only: false };
     place.client.clone().lease(request).await.expect("leased").into_inner().state()
 }
 

@@ -239,6 +239,10 @@ impl Presence for Faulty {
         self.engine.lease(gateway, held).await
     }
 
+    async fn renew(&self, gateway: &str, held: Held) -> Answer<Lease> {
+        self.engine.renew(gateway, held).await
+    }
+
     async fn lapsed(&self) -> Answer<Vec<String>> {
         self.engine.lapsed().await
     }

@@ -67,6 +67,17 @@ async fn a_lease_that_ended_while_renewals_were_not_answered_is_lost_though_it_i
     assert_eq!(*script.registered.lock(), [1]);
 }
 
+/// Goal: with a lease that begins again events come again; the first of them is not what tells of the hole before it.
+#[tokio::test(start_paused = true)]
+async fn what_comes_as_a_lease_begins_again_comes_behind_the_word_that_events_were_lost() {
+    let (gateway, script) = gateway(GatewayConfig::default());
+    let mut ada = Peer::connected(&gateway, "ada").await;
+    *script.as_it_begins.lock() = Some(typing(1, &["ada"]));
+    *script.leases.lock() = vec![LeaseState::Lost];
+    assert!(matches!(ada.event().await, Frame::Resync(_)));
+    assert!(script.as_it_begins.lock().is_none());
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_watched_before_the_engine_lost_it_is_watched_again() {
     let (gateway, script) = gateway(GatewayConfig::default());

@@ -46,6 +46,8 @@ pub struct Script {
     pub watches: Mutex<Vec<Vec<String>>>,
     /// What the next renewals of the lease find, and what was asked after them.
     pub leases: Mutex<Vec<LeaseState>>,
+    /// Found its users as soon as a lease began, and came before that was answered.
+    pub as_it_begins: Mutex<Option<Publication>>,
     /// Renewals are made and not answered.
     pub lease_silent: Mutex<bool>,
     pub registered: Mutex<Vec<u64>>,
@@ -158,9 +160,17 @@ impl Script {
                 .await
             }
             "Lease" => {
-                unary(request, async |_: LeaseRequest| {
+                unary(request, async |r: LeaseRequest| {
                     if *self.lease_silent.lock() {
                         return Err(Status::from(Failure::plain(Code::Unavailable)));
+                    }
+                    if !r.renew_only {
+                        let publication = self.as_it_begins.lock().take();
+                        if let Some(publication) = publication {
+                            self.publish(publication).await;
+                            sleep(Duration::from_secs(1)).await;
+                        }
+                        return Ok(LeaseReply { state: LeaseState::Lost.into(), ttl_ms: 30_000 });
                     }
                     let state = self.leases.lock().pop().unwrap_or(LeaseState::Kept);
                     Ok(LeaseReply { state: state.into(), ttl_ms: 30_000 })
