@@ -171,7 +171,9 @@ fn row(name: &str, path: &Path) -> Result<Option<String>> {
     let report: Value = serde_json::from_str(&line).with_context(|| path.display().to_string())?;
     let sizes = ["seeds", "runs", "minutes", "seconds"].map(|key| (key, &report[key]));
     let size = match sizes.into_iter().find(|(_, size)| size.is_number()) {
-        Some(("minutes", minutes)) => format!("MINUTES={minutes} SEED={}", report["seed"]),
+        Some(("minutes", minutes)) => {
+            format!("MINUTES={} SEED={}", minutes.as_f64().unwrap_or_default(), report["seed"])
+        }
         Some((key, size)) => format!("{}={size}", key.to_uppercase()),
         None => bail!("{} says of no seeds, runs, minutes or seconds", path.display()),
     };
