@@ -9,7 +9,10 @@ mod hops;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -181,7 +184,8 @@ struct Sender {
     conversation: String,
     client: Client,
     clock: Clock,
-    /// The last seq that came to them.
+    /// The last seq of their messages, and the last that came to them.
+    stored: Arc<AtomicU64>,
     heard: Arc<AtomicU64>,
 }
 
@@ -226,7 +230,7 @@ async fn connect(node: &Node, url: &str, n: usize, (tasks, tape): (&Tasks, &Tape
     };
     let client = Client::start(ClientConfig { auto_delivered: false, ..ClientConfig::new(url) }, deps);
     anyhow::ensure!(client.connected().await, "a sender could not connect");
-    Ok(Sender { user, conversation, client, clock, heard })
+    Ok(Sender { user, conversation, client, clock, stored: Arc::default(), heard })
 }
 
 /// How long sends took, us, and during how long they were made.
@@ -282,7 +286,7 @@ async fn load(senders: &[Sender], in_flight: usize, each: Duration, tape: &Tape)
     Ok(Times { each: all, seconds: begun.elapsed().as_secs_f64() })
 }
 
-async fn send(Sender { user, conversation, client, clock, .. }: &Sender, tape: &Tape) -> Result<()> {
+async fn send(Sender { user, conversation, client, clock, stored: last, .. }: &Sender, tape: &Tape) -> Result<()> {
     let text = "a line of chat, about as long as people write them when they are not in a hurry";
     let message_id = clock.uuid_v7();
     let said = said(tape, user, conversation, &message_id.to_string(), text);
@@ -290,6 +294,7 @@ async fn send(Sender { user, conversation, client, clock, .. }: &Sender, tape: &
     taped(Kind::Invoke, 0, false);
     let outgoing = Outgoing { message_id: Some(message_id), ..Outgoing::text(conversation, text) };
     let stored = client.send(outgoing).await?.stored().await?;
+    last.fetch_max(stored.seq, Relaxed);
     taped(Kind::Ok, stored.seq, stored.duplicate);
     Ok(())
 }

@@ -59,12 +59,8 @@ pub(super) fn said(tape: &Tape, user: &str, conversation: &str, message_id: &str
 
 /// Each sender reads their whole conversation, and the checker says what it finds.
 pub(super) async fn judged(tape: &Tape, path: &Path, senders: &[super::Sender]) -> Result<Report> {
-    let mut ends = Vec::with_capacity(senders.len());
-    for sender in senders {
-        ends.push(read(tape, &sender.user, &sender.client, &sender.conversation).await?);
-    }
     // What is under way still comes; the checker says what did not.
-    let came = || senders.iter().zip(&ends).all(|(sender, end)| sender.heard.load(Relaxed) >= *end);
+    let came = || senders.iter().all(|sender| sender.heard.load(Relaxed) >= sender.stored.load(Relaxed));
     let until = Instant::now() + PATIENCE;
     while !came() && Instant::now() < until {
         sleep(LOOK).await;
@@ -76,9 +72,7 @@ pub(super) async fn judged(tape: &Tape, path: &Path, senders: &[super::Sender]) 
     tape.judge(path)
 }
 
-/// Where it ends.
-async fn read(tape: &Tape, user: &str, client: &Client, conversation: &str) -> Result<u64> {
-    let mut end = 0;
+async fn read(tape: &Tape, user: &str, client: &Client, conversation: &str) -> Result<()> {
     let mut entries = tape.reading(user, conversation, Scope::Whole);
     let mut after = 0;
     loop {
@@ -88,12 +82,11 @@ async fn read(tape: &Tape, user: &str, client: &Client, conversation: &str) -> R
         if let Some(entries) = &mut entries {
             entries.extend(page.entries.iter().map(item_of_entry));
         }
-        end = page.entries.last().map_or(end, |entry| entry.seq);
         after = page.next;
         if after == 0 {
             break;
         }
     }
     tape.read(user, conversation, Scope::Whole, entries);
-    Ok(end)
+    Ok(())
 }

@@ -135,7 +135,7 @@ impl UserCell {
 }
 
 /// Marks only grow.
-pub(super) fn grow(mark: &mut Option<posthorn_proto::internal::MarkAt>, to: Position) -> bool {
+fn grow(mark: &mut Option<MarkAt>, to: Position) -> bool {
     let grows = to.seq > position_of(mark.as_ref()).seq;
     if grows {
         *mark = Some(mark_of(to));
