@@ -4,7 +4,11 @@ use std::{fmt, time::Duration};
 
 use posthorn_clock::Clock;
 
-use crate::{alone, fleet::HOSTS, storm::Engine};
+use crate::{
+    alone,
+    fleet::{GATES, HOSTS},
+    storm::Engine,
+};
 
 /// The first fault comes after so long, and between the beginnings of two so long passes, ms.
 const FIRST_MS: u64 = 300;
@@ -15,6 +19,8 @@ const DOWN_MS: u64 = 3_000;
 const PAUSED_MS: (u64, u64) = (1_000, 20_000);
 /// An engine answers nobody for so long at least and at most, ms.
 const AWAY_MS: (u64, u64) = (1_000, 5_000);
+/// A gateway reaches no session process for so long at least and at most, ms: its lease ends meanwhile.
+const LEASELESS_MS: (u64, u64) = (3_500, 9_000);
 /// How far a clock is set.
 const JUMP_MS: u64 = 3_600_000;
 
@@ -178,6 +184,16 @@ pub fn of_a_troubled_fleet(draw: &Clock, users: &[String], first: u64) -> Vec<Ti
             steps.push(Timed { fault, at: at + after, step });
         }
         at += ms(50 + draw.below(BETWEEN_MS));
+    }
+    if first % 3 == 2 {
+        let fault = steps.iter().map(|timed| timed.fault + 1).max().unwrap_or(0);
+        let (gate, at) = (GATES[usize::from(draw.below(2) == 0)], ms(200 + draw.below(BETWEEN_MS)));
+        let until = at + between(LEASELESS_MS);
+        for front in HOSTS.iter().map(|(name, _)| *name).filter(|name| name.starts_with("front")) {
+            let way = || (gate.to_owned(), front.to_owned());
+            steps.push(Timed { fault, at, step: Step::Cut(way().0, way().1) });
+            steps.push(Timed { fault, at: until, step: Step::Mend(way().0, way().1) });
+        }
     }
     steps.sort_by_key(|timed| timed.at);
     steps

@@ -1,13 +1,65 @@
 //! What a person is told, as the history has it. Marks that come once all is at rest may have been under way
 //! before: they say nothing of the end, and are left out.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use posthorn_client::{
-    ConnectionState, Event,
-    proto::{Entry, Kind as EntryKind, Marks, MemberMarks, PresenceNow, Registers, Status},
+    ConnectionState, Event, Observer,
+    proto::{
+        Entry, Kind as EntryKind, Marks, MemberMarks, PresenceNow, Registers, ServerFrame, Status, server_frame::Frame,
+    },
 };
 use posthorn_history::{Item, Kind, Op, body_digest, user_of};
+use tokio::sync::mpsc;
 
 use crate::{crowd::Crowd, guests::Seat, history::History};
+
+/// Frames go to the history, as they came over the connection, events on to whoever listens.
+pub struct Ear {
+    name: String,
+    history: History,
+    events: mpsc::UnboundedSender<Event>,
+    /// The number of the connection.
+    connection: AtomicU64,
+}
+
+impl Ear {
+    pub fn new(name: &str, history: &History) -> (Self, mpsc::UnboundedReceiver<Event>) {
+        let (events, rest) = mpsc::unbounded_channel();
+        let ear = Self { name: name.to_owned(), history: history.clone(), events, connection: AtomicU64::new(0) };
+        (ear, rest)
+    }
+}
+
+impl Observer for Ear {
+    fn frame(&self, frame: &ServerFrame) {
+        let connection = self.connection.load(Relaxed);
+        match &frame.frame {
+            Some(Frame::Connected(_)) => self.connection.store(connection + 1, Relaxed),
+            Some(Frame::Entries(new)) => {
+                let (conversation, entries) = (new.conversation.clone(), new.entries.iter().map(item_of).collect());
+                self.history.add(&self.name, Kind::Ok, Op::Receive { conversation, connection, entries });
+            }
+            // What came before is read from the log.
+            Some(Frame::Sync(page)) => {
+                for listed in &page.conversations {
+                    let (conversation, after) = (listed.conversation.clone(), listed.end_seq);
+                    self.history.add(&self.name, Kind::Ok, Op::Follow { conversation, connection, after });
+                }
+            }
+            Some(Frame::Resync(resync)) => {
+                let conversations = resync.conversations.clone();
+                self.history.add(&self.name, Kind::Info, Op::Reset { connection, conversations });
+            }
+            _ => {}
+        }
+    }
+
+    fn event(&self, event: Event) {
+        // Nobody listens once the person is gone.
+        let _ = self.events.send(event);
+    }
+}
 
 /// What a person calls an entry: the text, which is unique; nothing where the server made it.
 pub fn item_of(entry: &Entry) -> Item {
@@ -59,7 +111,8 @@ pub fn hear(name: &str, conversations: &[String], history: &History, crowd: &Cro
                 }
             }
             if crowd.follows(name, &listed.conversation, listed.end_seq) {
-                history.add(name, Kind::Ok, Op::Follow { conversation: listed.conversation, after: listed.end_seq });
+                let (conversation, after) = (listed.conversation, listed.end_seq);
+                history.add(name, Kind::Ok, Op::Follow { conversation, connection: 0, after });
             }
         }
         Event::Marks(Marks { conversation, marks }) if !crowd.has_settled() => {
@@ -69,7 +122,7 @@ pub fn hear(name: &str, conversations: &[String], history: &History, crowd: &Cro
         Event::Presence(now) => present(name, history, crowd, &now),
         Event::Synced { .. } => {
             for conversation in crowd.synced(name, conversations) {
-                history.add(name, Kind::Ok, Op::Follow { conversation, after: 0 });
+                history.add(name, Kind::Ok, Op::Follow { conversation, connection: 0, after: 0 });
             }
         }
         Event::State(ConnectionState::Connected { resumed, .. }) => {

@@ -15,7 +15,7 @@ use posthorn_tasks::Tasks;
 use crate::{
     crowd::{Crowd, POLL},
     guests::{Host, Seat},
-    heard::{hear, item_of, present, seated},
+    heard::{Ear, hear, item_of, present, seated},
     history::History,
     net::SimConnector,
     world::{PORT, World},
@@ -76,14 +76,14 @@ impl Person {
                 None => sleep(Duration::from_millis(5)).await,
             }
         };
-        let (sink, mut events) = Sink::channel(1_024);
+        let (ear, mut events) = Ear::new(&self.name, &history);
         let clock = world.clock(self.number, 0);
         let deps = ClientDeps {
             clock: clock.clone(),
             tasks: Tasks::new(),
             connector: Arc::new(SimConnector::to(world.gates(), usize::try_from(self.number)?)),
             tokens: Arc::new(token),
-            sink,
+            sink: Sink::Observer(Arc::new(ear)),
         };
         let client = Client::start(ClientConfig::new(format!("ws://gate:{PORT}/v1/ws")), deps);
         let (name, conversations) = (self.name.clone(), self.conversations.clone());

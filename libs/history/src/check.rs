@@ -102,9 +102,9 @@ impl Checker {
     /// What is about no entry.
     fn happened(&mut self, who: Who, op: &Op) {
         match op {
-            Op::Follow { conversation, after } => {
+            Op::Follow { conversation, connection, after } => {
                 let conversation = self.log(conversation).0;
-                self.live.follow(who, conversation, *after);
+                self.live.follow(who, (conversation, *connection), *after);
             }
             Op::Connect { resumed } => {
                 if self.live.connected(who) {

@@ -82,9 +82,12 @@ pub enum Op {
         read: u64,
         unread: u64,
     },
-    /// The process is owed all it may see beyond `after`, behind the client library.
+    /// The process is owed all it may see beyond `after`; over a connection, until that ends.
     Follow {
         conversation: String,
+        /// As in `receive`.
+        #[serde(default, skip_serializing_if = "is_0")]
+        connection: u64,
         after: u64,
     },
     Connect {

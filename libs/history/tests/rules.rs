@@ -82,7 +82,7 @@ fn story(log: [&'static str; 7]) -> Vec<Event> {
         connect("a/1", false),
         connect("b", false),
         connect("e", false),
-        ok("b", Op::Follow { conversation: C.into(), after: 0 }),
+        ok("b", Op::Follow { conversation: C.into(), connection: 0, after: 0 }),
         send("a", Invoke, "x", 0, false),
         send("b", Invoke, "no", 0, false),
         send("b", Fail, "no", 0, false),
@@ -317,9 +317,33 @@ fn what_a_reset_declares_is_no_gap() {
     let declared = but(&declared, &later, &[reset(0), jumps(0), reset(0), last(0)]);
     let report = check(&declared, &[Sight::ResetSeen]);
     assert!(report.good(), "{}", report.text());
+    // Of all conversations, also of those of which nothing came before.
+    let all = ok("a/1", Op::Reset { connection: 2, conversations: Vec::new() });
+    let follow = ok("a/1", Op::Follow { conversation: C.into(), connection: 2, after: 4 });
+    let report = check(&but(&story(LOG), &first, &[all, follow.clone(), last(2)]), &[]);
+    assert!(report.good(), "{}", report.text());
+    let report = check(&but(&story(LOG), &first, &[follow, last(2)]), &[]);
+    assert_eq!(rules(&report), [Rule::Gap], "{}", report.text());
     // Not the first of the two jumps.
     let report = check(&but(&declared, &reset(0), &[]), &[]);
     assert_eq!(rules(&report), [Rule::Gap], "{}", report.text());
+}
+
+#[test]
+fn what_a_connection_was_told_by_a_sync_is_no_gap_and_what_comes_behind_it_is_none_either() {
+    let follow = |after| ok("a/1", Op::Follow { conversation: C.into(), connection: 2, after });
+    let (first, one) = (receive("a/1", 2, &part(LOG, 5, 7)), |seq| receive("a/1", 2, &part(LOG, seq, seq)));
+    let told = |events: &[Event]| rules(&check(&but(&story(LOG), &first, events), &[]));
+    // 4 was on its way before: the sync has all up to 6.
+    assert_eq!(told(&[one(4), follow(6), one(7)]), []);
+    assert_eq!(told(&[follow(6), one(4), one(7)]), []);
+    assert_eq!(told(&[one(4), follow(5), one(7)]), [Rule::Gap]);
+    assert_eq!(told(&[follow(5), one(7)]), [Rule::Gap]);
+    assert_eq!(told(&[one(5), follow(6), one(4)]), [Rule::Reordered]);
+    // Of the first sync alone.
+    assert_eq!(told(&[one(4), one(6), follow(6), one(7)]), []);
+    assert_eq!(told(&[one(4), one(7), follow(5)]), [Rule::Gap]);
+    assert_eq!(told(&[one(4), follow(4), one(6), follow(6), one(7)]), [Rule::Gap]);
 }
 
 #[test]

@@ -73,7 +73,7 @@ impl Default for RedisConfig {
             max_reconnect_ms: 1_000,
             max_in_flight: 1_024,
             lease_ms: 6_000,
-            settle_ms: 4_000,
+            settle_ms: 6_000,
             keep_ms: 86_400_000,
         }
     }
@@ -112,7 +112,7 @@ pub const ROWS: &[Row] = &[
     ),
     Row::new(
         "redis.settle_ms",
-        "How long an engine that was emptied is not believed: events go to all gateways until these have registered again. Longer than a third of `redis.lease_ms`.",
+        "How long an engine that was emptied is not believed: events go to all gateways until these have registered again, or know by their own clocks that lookups leave them out. At least `redis.lease_ms`; 0: it is believed at once.",
     ),
     Row::new(
         "redis.keep_ms",
@@ -155,6 +155,9 @@ impl RedisConfig {
         if let Some((key, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return wrong(key, "must be at least 1");
         }
+        if self.settle_ms != 0 && self.settle_ms < self.lease_ms {
+            return wrong("redis.settle_ms", "must be 0, or at least `redis.lease_ms`");
+        }
         if self.keep_ms < 10 * self.lease_ms.max(self.settle_ms) {
             return wrong("redis.keep_ms", "must be at least ten times `redis.lease_ms` and `redis.settle_ms`");
         }
@@ -184,12 +187,13 @@ mod tests {
         };
         assert_eq!(check(|_| {}), Ok(()));
         type Change = fn(&mut RedisConfig);
-        let wrong: [(Change, &str); 6] = [
+        let wrong: [(Change, &str); 7] = [
             (|c| c.prefix = "a{b}".into(), "redis.prefix"),
             (|c| c.addresses.clear(), "redis.addresses"),
             (|c| (c.mode, c.database) = (RedisMode::Cluster, 1), "redis.database"),
             (|c| c.tls_cert_file = "cert.pem".into(), "redis.tls_key_file"),
             (|c| c.response_timeout_ms = 0, "redis.response_timeout_ms"),
+            (|c| c.settle_ms = c.lease_ms - 1, "redis.settle_ms"),
             (|c| c.keep_ms = c.lease_ms, "redis.keep_ms"),
         ];
         for (change, key) in wrong {

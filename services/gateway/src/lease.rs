@@ -25,10 +25,6 @@ struct Renewals {
     doubts: u32,
     /// Registering again was begun and not finished.
     owed: bool,
-    /// When the lease of the last renewal that was answered ends at the earliest, and whether one was not answered since:
-    /// it may have been the one that found the lease lost.
-    ends: Option<Instant>,
-    unanswered: bool,
     /// The newest number at the last renewal: those up to it are in the registry by now, or ended.
     upto: u64,
 }
@@ -66,17 +62,12 @@ impl Renewals {
         let upto = std::mem::replace(&mut self.upto, gateway.registry.newest_id());
         let quiet = gateway.registry.quiet();
         let held = gateway.registry.held();
-        let request = lease_of(gateway, held, true);
         let asked = Instant::now();
-        let unanswered = std::mem::replace(&mut self.unanswered, true);
-        let lease = gateway.lease_session(request).await?;
-        let ended = self.ends.is_none_or(|ends| ends < Instant::now());
-        (self.ends, self.unanswered) = (Some(asked + Duration::from_millis(lease.ttl_ms)), false);
+        let lease = gateway.lease_session(lease_of(gateway, held, true)).await?;
         // Connections that came or went meanwhile are a difference that is none.
         let certain = quiet.is_some() && gateway.registry.quiet() == quiet;
-        let state = if unanswered && ended { LeaseState::Lost } else { lease.state() };
-        let lost = match state {
-            LeaseState::Lost => gateway.registry.held().count > 0,
+        let lost = match lease.state() {
+            LeaseState::Lost => true,
             LeaseState::Differs if certain => true,
             LeaseState::Differs => {
                 self.doubts += 1;
@@ -87,13 +78,17 @@ impl Renewals {
                 false
             }
         };
-        if state == LeaseState::Lost && !lost {
-            gateway.lease_session(lease_of(gateway, held, false)).await?;
-        }
         if lost || self.owed {
             (self.owed, self.doubts) = (true, 0);
-            register_again(gateway, upto).await?;
+            gateway.leased_until(None);
+            let ends = register_again(gateway, upto).await?;
+            gateway.leased_until(Some(ends));
             self.owed = false;
+        } else {
+            gateway.leased_until(Some(asked + Duration::from_millis(lease.ttl_ms)));
+            if lease.state() == LeaseState::Kept && certain {
+                gateway.registry.unregistered().iter().for_each(|connection| gateway.found(connection));
+            }
         }
         Ok(lease.ttl_ms)
     }
@@ -104,29 +99,31 @@ fn lease_of(gateway: &Gateway, held: Held, renew_only: bool) -> LeaseRequest {
 }
 
 /// Events of before do not come, and once some do nobody shall wonder about the others: until all is told, none
-/// goes out.
-async fn register_again(gateway: &Gateway, upto: u64) -> Result<(), Failure> {
-    let all = gateway.registry.all();
-    gateway.metrics.registered_again.inc_by(all.len() as u64);
-    tracing::warn!(connections = all.len(), "the presence engine lost connections, they are registered again");
-    for connection in &all {
-        connection.outbox.doubt();
+/// goes out. Returns when the lease ends at the earliest.
+async fn register_again(gateway: &Gateway, upto: u64) -> Result<Instant, Failure> {
+    let all = gateway.registry.doubt();
+    if !all.is_empty() {
+        gateway.metrics.registered_again.inc_by(all.len() as u64);
+        gateway.metrics.resync("presence");
+        tracing::warn!(connections = all.len(), "the presence engine lost connections, they are registered again");
     }
     let registered = tell_all(gateway, &all, upto).await;
     // From here on events find them; what came before is in the log.
-    gateway.metrics.resync("presence");
-    for connection in gateway.registry.all() {
-        gateway.dropped(connection.outbox.lose_doubted(Code::Overloaded));
-    }
-    registered?;
+    gateway.dropped(gateway.registry.lose_doubted(Code::Overloaded));
+    let ends = registered?;
     // What they watched was lost with them.
     gateway.watch_again();
-    Ok(())
+    Ok(ends)
 }
 
-async fn tell_all(gateway: &Gateway, all: &[Arc<Connection>], upto: u64) -> Result<(), Failure> {
+async fn tell_all(gateway: &Gateway, all: &[Arc<Connection>], upto: u64) -> Result<Instant, Failure> {
+    let asked = Instant::now();
     // With the lease events come again of all that the engine still has, also before this is answered.
-    gateway.lease_session(lease_of(gateway, gateway.registry.held(), false)).await?;
+    let lease = gateway.lease_session(lease_of(gateway, gateway.registry.held(), false)).await?;
+    let ends = asked + Duration::from_millis(lease.ttl_ms);
+    if all.is_empty() {
+        return Ok(ends);
+    }
     for chunk in all.chunks(PER_REQUEST) {
         let connections = chunk.iter().map(|connection| Registration {
             tenant: (&connection.identity.tenant).into(),
@@ -136,8 +133,12 @@ async fn tell_all(gateway: &Gateway, all: &[Arc<Connection>], upto: u64) -> Resu
         });
         let request = RegisterAgainRequest { gateway: gateway.incarnation.clone(), connections: connections.collect() };
         gateway.register_session(request).await?;
+        for connection in chunk {
+            // It is told of what it missed with all others.
+            connection.registered();
+        }
     }
     let kept = gateway.registry.all().iter().map(|connection| connection.id).collect();
     gateway.prune_session(PruneRequest { gateway: gateway.incarnation.clone(), upto, kept }).await?;
-    Ok(())
+    Ok(ends)
 }

@@ -1,8 +1,11 @@
 //! One gateway incarnation: the clients of the services below, and its live connections.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -70,6 +73,8 @@ pub struct Gateway {
     subscribed: watch::Sender<[Option<bool>; 2]>,
     /// Whether the last renewal of the lease was answered; `None` before the first.
     lease: watch::Sender<Option<bool>>,
+    /// Up to then lookups find all connections that they may; `None` while it is not known that they do.
+    leased_until: Mutex<Option<Instant>>,
     generation: Mutex<Option<(u64, Instant)>>,
 }
 
@@ -103,6 +108,7 @@ impl Gateway {
             sockets: AtomicU64::new(0),
             subscribed: watch::Sender::new([None, None]),
             lease: watch::Sender::new(None),
+            leased_until: Mutex::new(None),
             generation: Mutex::new(None),
             deps,
         });
@@ -180,6 +186,15 @@ impl Gateway {
 
     pub(crate) fn leased(&self, renewed: bool) {
         self.lease.send_replace(Some(renewed));
+    }
+
+    pub(crate) fn leased_until(&self, ends: Option<Instant>) {
+        *self.leased_until.lock() = ends;
+    }
+
+    /// Whether a lookup of so long ago may have left connections out.
+    pub(crate) fn left_out(&self, ago: Duration) -> bool {
+        self.leased_until.lock().is_none_or(|ends| Instant::now() > ends + ago)
     }
 
     /// Returns once events reach this gateway, or are asked for because the bus is away, and lookups find it if they

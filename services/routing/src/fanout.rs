@@ -30,6 +30,28 @@ impl Origin {
     }
 }
 
+/// How the entries of a conversation went out before, as its owner knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// By another owner, to whomever.
+    Unknown,
+    /// To those who were found, which was known then.
+    Found(Instant),
+    /// To all gateways.
+    All,
+}
+
+impl Before {
+    /// How long ago somebody may have been left out who was not found; `None` if nobody was.
+    fn found_ms(self) -> Option<u64> {
+        match self {
+            Self::Unknown => Some(0),
+            Self::Found(at) => Some(u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            Self::All => None,
+        }
+    }
+}
+
 pub struct Fanout {
     session: SessionClient,
     pub links: Links,
@@ -56,21 +78,30 @@ impl Fanout {
     }
 
     /// Entries to those who may see them. Of a large conversation they go to the gateways that follow it, and to
-    /// the connections of `newcomers` besides: their gateways may not follow it yet, and do from here on.
-    pub async fn entries(&self, key: &ConversationKey, audience: &[String], newcomers: &[String], new: NewEntries) {
+    /// the connections of `newcomers` besides: their gateways may not follow it yet, and do from here on. Returns what
+    /// is `before` those that come next.
+    pub async fn entries(
+        &self,
+        key: &ConversationKey,
+        audience: &[String],
+        newcomers: &[String],
+        new: NewEntries,
+        before: Before,
+    ) -> Before {
         let tenant = key.tenant.as_str();
         if !self.is_large(audience.len()) {
-            return self.publish(tenant, audience, None, What::Entries(new)).await;
+            return self.direct(audience, None, publication(tenant, What::Entries(new)), before).await;
         }
         let seq = new.rows.last().map_or(0, |row| row.seq);
         // Most of the time nobody comes, and nothing is copied.
         if !newcomers.is_empty() {
             let named = Publication { large: true, ..publication(tenant, What::Entries(new.clone())) };
-            self.direct(newcomers, None, named).await;
+            self.direct(newcomers, None, named, Before::All).await;
         }
         let started = Instant::now();
         self.large.entries(key, seq, publication(tenant, What::Entries(new))).await;
         self.metrics.publish_seconds.observe(started.elapsed().as_secs_f64());
+        Before::Found(Instant::now())
     }
 
     /// What is worth nothing later, to the connections of these users.
@@ -85,20 +116,29 @@ impl Fanout {
     /// To every connection of these users, in the trace of the present request. Publications of one
     /// caller stay in order.
     pub async fn publish(&self, tenant: &str, users: &[String], except: Option<&Origin>, what: What) {
-        self.direct(users, except, publication(tenant, what)).await;
+        self.direct(users, except, publication(tenant, what), Before::All).await;
     }
 
-    async fn direct(&self, users: &[String], except: Option<&Origin>, publication: Publication) {
+    async fn direct(
+        &self,
+        users: &[String],
+        except: Option<&Origin>,
+        publication: Publication,
+        before: Before,
+    ) -> Before {
         if users.is_empty() {
-            return;
+            return before;
         }
         let started = Instant::now();
         let Some(found) = self.lookup(&publication.tenant, users).await else {
             // Where the recipients are is not known: every gateway gets it, and finds its own among them.
             self.metrics.broadcasts.inc();
-            let publication = Publication { users: users.to_vec(), ..without(except, publication) };
-            return self.links.publish(ALL_GATEWAYS, publication).await;
+            let found_before_ms = before.found_ms();
+            let publication = Publication { users: users.to_vec(), found_before_ms, ..without(except, publication) };
+            self.links.publish(ALL_GATEWAYS, publication).await;
+            return Before::All;
         };
+        let answered = Instant::now();
         for GatewayConnections { gateway, mut connections } in found {
             if let Some(origin) = except.filter(|origin| origin.gateway == gateway) {
                 connections.retain(|&connection| connection != origin.connection);
@@ -109,6 +149,7 @@ impl Fanout {
             }
         }
         self.metrics.publish_seconds.observe(started.elapsed().as_secs_f64());
+        Before::Found(answered)
     }
 
     /// `None` where nobody knows.

@@ -9,7 +9,7 @@ use posthorn_errors::{Code, Failure};
 use posthorn_presence::{ConnectionRef, Outstanding, PresenceError, Untold};
 use posthorn_proto::{
     client::{PresenceNow, Status},
-    internal::{ConnectRequest, GatewayConnections, Table, WatchRequest, publication::What},
+    internal::{ConnectReply, ConnectRequest, GatewayConnections, Table, WatchRequest, publication::What},
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,13 +38,15 @@ pub(crate) fn presence(error: PresenceError) -> Failure {
 }
 
 impl SessionService {
-    /// Registered when this returns, unless the engine is away: (session, resume token).
-    pub async fn connect(self: &Arc<Self>, request: ConnectRequest) -> Result<(String, String), Failure> {
+    /// Registered when this returns, unless the engine is away.
+    pub async fn connect(self: &Arc<Self>, request: ConnectRequest) -> Result<ConnectReply, Failure> {
         let user = key_of(&request.tenant, &request.user)?;
         let at = ConnectionRef { gateway: request.gateway, connection: request.connection };
         // Before the connection counts: whoever is there can be found and revoked.
         self.note_device(&user, &request.device, &request.client).await;
-        match self.presence.register(&user, &request.device, &at).await {
+        let registered = self.presence.register(&user, &request.device, &at).await;
+        let unregistered = registered.is_err();
+        match registered {
             Ok(first) => self.arrived(user, first),
             // Events go to all gateways meanwhile; afterwards the gateway's lease shows that it is missing.
             Err(error) => {
@@ -54,8 +56,8 @@ impl SessionService {
         }
         let session =
             if request.session.is_empty() { self.clock.uuid_v4().simple().to_string() } else { request.session };
-        let resume = self.resume_token(&request.tenant, &request.user, &request.device, &session);
-        Ok((session, resume))
+        let resume_token = self.resume_token(&request.tenant, &request.user, &request.device, &session);
+        Ok(ConnectReply { session, resume_token, unregistered })
     }
 
     /// The user stays online for the grace: whoever comes back within it never was away.

@@ -111,8 +111,7 @@ impl Session for Grpc {
 
     async fn connect(&self, request: Request<wire::ConnectRequest>) -> Reply<wire::ConnectReply> {
         let request = request.into_inner();
-        let connected = self.0.connect(request).await;
-        reply(connected.map(|(session, resume_token)| wire::ConnectReply { session, resume_token }))
+        reply(self.0.connect(request).await)
     }
 
     async fn disconnect(&self, request: Request<wire::DisconnectRequest>) -> Reply<wire::DisconnectReply> {

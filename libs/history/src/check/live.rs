@@ -15,8 +15,9 @@ use crate::{Report, Rule};
 struct Stream {
     connection: u64,
     had: Spans,
-    /// `None`: it begins wherever it begins.
     last: Option<u64>,
+    /// Up to there the process knows of everything. Where there is neither, the stream begins wherever it begins.
+    after: Option<u64>,
     /// A reset came: the next jump is declared.
     excused: bool,
 }
@@ -42,6 +43,8 @@ struct Person {
 pub struct Live {
     /// By process, conversation, and whether behind the library: of connections, the present one alone.
     streams: BTreeMap<(Who, u32, bool), Stream>,
+    /// Connections on which all conversations were declared to have holes, also those of which nothing came yet.
+    holed: BTreeMap<Who, u64>,
     jumps: Vec<Jump>,
     /// By conversation and user.
     people: BTreeMap<(u32, u32), Person>,
@@ -59,27 +62,46 @@ impl Live {
         self.gone.insert(who.process, true);
     }
 
-    pub fn follow(&mut self, who: Who, conversation: u32, after: u64) {
-        self.streams.entry((who, conversation, true)).or_default().last = Some(after);
+    pub fn follow(&mut self, who: Who, (conversation, connection): (u32, u64), after: u64) {
+        let stream = self.stream(who, conversation, connection);
+        if connection == 0 {
+            stream.last = Some(after);
+        } else {
+            let first = stream.after.is_none();
+            // What was on its way before may still come.
+            stream.after = stream.after.max(Some(after));
+            if first {
+                // A connection is whole from its first sync on.
+                let told =
+                    |jump: &Jump| (jump.who, jump.conversation, jump.connection) == (who, conversation, connection);
+                self.jumps.retain(|jump| !told(jump) || jump.to > after);
+            }
+        }
     }
 
     /// `conversation` `None`: all.
     pub fn reset(&mut self, who: Who, conversation: Option<u32>, connection: u64) {
-        let behind = connection == 0;
         match conversation {
-            Some(conversation) => {
-                let stream = self.streams.entry((who, conversation, behind)).or_default();
-                stream.on(connection);
-                stream.excused = true;
-            }
+            Some(conversation) => self.stream(who, conversation, connection).excused = true,
             None => {
-                let all = self.streams.range_mut((who, 0, false)..=(who, u32::MAX, true));
-                for (_, stream) in all.filter(|((_, _, b), _)| *b == behind) {
-                    stream.on(connection);
-                    stream.excused = true;
+                let all = self.streams.range_mut((who, 0, false)..=(who, u32::MAX, true)).map(|(_, stream)| stream);
+                all.filter(|stream| stream.connection == connection).for_each(|stream| stream.excused = true);
+                if connection != 0 {
+                    self.holed.insert(who, connection);
                 }
             }
         }
+    }
+
+    /// Each connection begins anew.
+    fn stream(&mut self, who: Who, conversation: u32, connection: u64) -> &mut Stream {
+        let excused = self.holed.get(&who) == Some(&connection);
+        let fresh = || Stream { connection, excused, ..Stream::default() };
+        let stream = self.streams.entry((who, conversation, connection == 0)).or_insert_with(fresh);
+        if stream.connection != connection {
+            *stream = fresh();
+        }
+        stream
     }
 
     pub fn saw(&mut self, user: u32, conversation: u32, seq: u64) {
@@ -105,27 +127,24 @@ impl Live {
         names: &Names,
         report: &mut Report,
     ) {
-        let stream = self.streams.entry((who, conversation, connection == 0)).or_default();
-        stream.on(connection);
-        let person = self.people.entry((conversation, who.user)).or_default();
+        let seqs: Vec<u64> = seqs.collect();
+        seqs.iter().for_each(|&seq| self.saw(who.user, conversation, seq));
+        let mut jumps = Vec::new();
+        let stream = self.stream(who, conversation, connection);
         for seq in seqs {
-            person.seen.add(seq);
-            person.top = person.top.max(seq);
             let fresh = stream.had.add(seq);
-            match stream.last {
-                Some(last) if seq <= last => {
-                    let rule = if fresh { Rule::Reordered } else { Rule::Duplicated };
-                    let text = || format!("{} got {seq} after {last}", told(who, conversation, connection, names));
-                    report.broke(rule, text);
-                    continue;
-                }
-                Some(last) if seq > last + 1 && !stream.excused => {
-                    self.jumps.push(Jump { who, conversation, connection, from: last + 1, to: seq - 1 });
-                }
-                _ => {}
+            if let Some(last) = stream.last.filter(|&last| seq <= last) {
+                let rule = if fresh { Rule::Reordered } else { Rule::Duplicated };
+                let text = || format!("{} got {seq} after {last}", told(who, conversation, connection, names));
+                report.broke(rule, text);
+                continue;
+            }
+            if let Some(known) = stream.known().filter(|&known| seq > known + 1 && !stream.excused) {
+                jumps.push(Jump { who, conversation, connection, from: known + 1, to: seq - 1 });
             }
             (stream.last, stream.excused) = (Some(seq), false);
         }
+        self.jumps.append(&mut jumps);
     }
 
     pub fn finish(&self, logs: &BTreeMap<u32, Log>, settled: bool, names: &Names, report: &mut Report) {
@@ -156,7 +175,7 @@ impl Live {
     fn owed(&self, logs: &BTreeMap<u32, Log>, names: &Names, report: &mut Report) {
         for (&(who, conversation, behind), stream) in &self.streams {
             let gone = self.gone.get(&who.process).copied().unwrap_or(false);
-            let (Some(log), Some(last)) = (logs.get(&conversation), stream.last) else { continue };
+            let (Some(log), Some(last)) = (logs.get(&conversation), stream.known()) else { continue };
             if gone || !behind {
                 continue;
             }
@@ -170,11 +189,9 @@ impl Live {
 }
 
 impl Stream {
-    /// Another connection begins anew.
-    fn on(&mut self, connection: u64) {
-        if self.connection != connection {
-            *self = Self { connection, ..Self::default() };
-        }
+    /// The last of which the process knows.
+    fn known(&self) -> Option<u64> {
+        self.last.max(self.after)
     }
 }
 

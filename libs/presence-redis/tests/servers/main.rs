@@ -212,7 +212,9 @@ async fn a_flush_is_noticed_by_the_lease_and_a_dead_gateway_ends_by_it() {
 
 #[tokio::test]
 async fn an_engine_that_was_emptied_is_not_believed_until_gateways_had_their_turn() {
-    let Some((server, place)) = one_server(|config| config.settle_ms = 1_500).await else { return };
+    let Some((server, place)) = one_server(|config| (config.lease_ms, config.settle_ms) = (1_500, 1_500)).await else {
+        return;
+    };
     let presence = &place.presence;
     for emptied in ["a new one", "one that lost everything"] {
         presence.lookup(&[ann()]).await.expect_err(emptied);
@@ -220,6 +222,7 @@ async fn an_engine_that_was_emptied_is_not_believed_until_gateways_had_their_tur
         presence.register(&ann(), "phone", &at("g", 1)).await.expect("registered");
         presence.lookup(&[ann()]).await.expect_err("other gateways may not have had their turn");
         until("it has settled", async || presence.lookup(&[ann()]).await.ok(), Option::is_some).await;
+        presence.lease("g", Held::default()).await.expect("leased");
         assert_eq!(presence.lookup(&[ann()]).await.expect("found"), [at("g", 1)]);
         server.ask(&["FLUSHALL"]).expect("flushed");
     }

@@ -2731,6 +2731,10 @@ pub struct Publication {
     /// Of `presence`: of two about one user the greater is the later. 0: not known.
     #[prost(uint64, tag = "22")]
     pub presence_version: u64,
+    /// On `gateways`, of entries: those of the conversation before went to the connections that were found so long ago, ms;
+    /// a gateway whose lease had ended by then was not among them. Absent: they went to all gateways, too.
+    #[prost(uint64, optional, tag = "23")]
+    pub found_before_ms: ::core::option::Option<u64>,
     #[prost(oneof = "publication::What", tags = "10, 11, 12, 13, 14, 15, 16, 17")]
     pub what: ::core::option::Option<publication::What>,
 }
@@ -4893,6 +4897,9 @@ pub struct ConnectReply {
     pub session: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub resume_token: ::prost::alloc::string::String,
+    /// The presence engine did not say that it is registered: lookups may leave it out until the gateway's lease shows that.
+    #[prost(bool, tag = "3")]
+    pub unregistered: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DisconnectRequest {

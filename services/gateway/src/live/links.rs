@@ -112,17 +112,26 @@ impl Link {
         }
     }
 
-    /// What is missing will not come; what is held goes on.
-    fn give_up(&mut self, what: Lost, step: &mut Step) {
+    /// What is missing will not come, nor what is missing on the other subject and goes before what is not `led`; what
+    /// is held behind that goes on. Returns the last that is not given on.
+    fn give_up(&mut self, what: Lost, led: impl Fn(&Publication) -> bool, step: &mut Step) -> u64 {
         self.last = self.end.max(self.last);
         // From there on nothing is missing.
         let mut whole = self.last + 1;
-        while self.held.contains_key(&(whole - 1)) {
+        while self.held.get(&whole).is_none_or(&led) && self.held.contains_key(&(whole - 1)) {
             whole -= 1;
         }
         self.lose_before(whole, what, step);
         step.ready.extend(std::mem::take(&mut self.held).into_values());
         self.doubted = None;
+        whole - 1
+    }
+
+    /// What was published up to there is in the log, and is read there. Cuts are not.
+    fn pass(&mut self, number: u64, step: &mut Step) {
+        self.last = number.max(self.last);
+        let rest = self.held.split_off(&(self.last + 1));
+        step.ready.extend(std::mem::replace(&mut self.held, rest).into_values().filter(cuts));
     }
 
     /// There are holes before this number.
@@ -175,17 +184,30 @@ impl Publisher {
         }
     }
 
-    fn give_up(&mut self, subject: Subject, step: &mut Step) {
+    /// What is missing on this subject will not come.
+    fn give_up(&mut self, subject: Subject, name: &str, step: &mut Step) {
         let what = self.loses(subject);
-        self.link(subject).give_up(what, step);
+        let (link, other) = match subject {
+            Subject::Own => (&mut self.own, &mut self.all),
+            Subject::All => (&mut self.all, &mut self.own),
+        };
+        let led = |one: &Publication| !other.known || goes_after(one, subject.other(), name) <= other.last;
+        let hole = link.give_up(what, led, step);
+        if what == Lost::Events && other.behind() {
+            // Whoever is told reads from the log what went before the hole on the other subject, too: what of that is
+            // still to come would have holes in it.
+            let behind = other.held.values().find(|one| goes_after(one, subject, name) >= hole);
+            let upto = behind.map_or(other.end, |one| one.number - 1);
+            other.pass(upto, step);
+        }
     }
 
     /// Gives on what waits for nothing any more.
     fn advance(&mut self, name: &str, step: &mut Step) {
         loop {
             let before = step.ready.len();
-            self.own.next(&self.all, |one| one.after_all, &mut step.ready);
-            self.all.next(&self.own, |one| on_subject(one, name), &mut step.ready);
+            self.own.next(&self.all, |one| goes_after(one, Subject::All, name), &mut step.ready);
+            self.all.next(&self.own, |one| goes_after(one, Subject::Own, name), &mut step.ready);
             if step.ready.len() == before {
                 return;
             }
@@ -199,9 +221,14 @@ impl Publisher {
     }
 }
 
-/// The number on this gateway's own subject that goes before a publication to all.
-fn on_subject(publication: &Publication, name: &str) -> u64 {
-    publication.after_own.iter().find(|place| place.subject == name).map_or(0, |place| place.number)
+/// The number on this subject that goes before a publication on the other; `name`: of the own one.
+fn goes_after(publication: &Publication, subject: Subject, name: &str) -> u64 {
+    match subject {
+        Subject::All => publication.after_all,
+        Subject::Own => {
+            publication.after_own.iter().find(|place| place.subject == name).map_or(0, |place| place.number)
+        }
+    }
 }
 
 const BOTH: [Subject; 2] = [Subject::Own, Subject::All];
@@ -236,14 +263,14 @@ impl Links {
         if number > link.last {
             link.end = link.end.max(number);
             // What goes before it on the other subject is there too, or missing there.
-            let before = publication.after_all.max(on_subject(&publication, &self.own));
+            let before = goes_after(&publication, subject.other(), &self.own);
             link.held.insert(number, publication);
             publisher.hears_of(subject.other(), before);
             publisher.advance(&self.own, &mut step);
         }
         let full = publisher.link(subject).held.len() > self.max_held;
         if full || (!publisher.keeps && publisher.link(subject).behind()) {
-            publisher.give_up(subject, &mut step);
+            publisher.give_up(subject, &self.own, &mut step);
             publisher.advance(&self.own, &mut step);
         }
         step
@@ -271,7 +298,7 @@ impl Links {
         }
         link.ends_at(number);
         if link.behind() && !publisher.keeps {
-            publisher.give_up(subject, &mut step);
+            publisher.give_up(subject, &self.own, &mut step);
             publisher.advance(&self.own, &mut step);
         }
         step
@@ -284,7 +311,7 @@ impl Links {
             if publisher.beat.is_some() || publisher.keeps {
                 publisher.link(subject).doubted.get_or_insert(now);
             } else {
-                publisher.give_up(subject, &mut step);
+                publisher.give_up(subject, &self.own, &mut step);
                 publisher.advance(&self.own, &mut step);
                 publisher.link(subject).any = true;
             }
@@ -330,6 +357,8 @@ impl Links {
         publisher.beat.get_or_insert(USUAL_BEAT);
         let before = [publisher.own.last, publisher.all.last];
         let sent = [&reply.own, &reply.all].map(|missed| missed.as_ref().map_or(0, |missed| missed.last));
+        // What went before what is left, on the other subject.
+        let mut passed = Vec::new();
         for (subject, missed) in [(Subject::Own, reply.own), (Subject::All, reply.all)] {
             let Missed { last, publications } = missed.unwrap_or_default();
             let loses = publisher.loses(subject);
@@ -346,12 +375,19 @@ impl Links {
                 // Of those before, the instance has nothing left.
                 link.lose_before(first, loses, &mut step);
                 link.last = first - 1;
+                if loses == Lost::Events {
+                    let other = subject.other();
+                    passed.extend(beyond.peek().map(|one| (other, goes_after(one, other, &self.own))));
+                }
             }
             for publication in beyond {
                 link.end = link.end.max(publication.number);
                 link.held.insert(publication.number, publication);
             }
             link.ends_at(last);
+        }
+        for (subject, number) in passed {
+            publisher.link(subject).pass(number, &mut step);
         }
         publisher.advance(&self.own, &mut step);
         // Where one of them came further, the other may have waited for it.
@@ -368,7 +404,7 @@ impl Links {
             } else if unsent {
                 link.doubted.get_or_insert(now);
             } else {
-                publisher.give_up(subject, &mut step);
+                publisher.give_up(subject, &self.own, &mut step);
             }
         }
         publisher.advance(&self.own, &mut step);
@@ -387,7 +423,7 @@ impl Links {
             for subject in BOTH {
                 let link = publisher.link(subject);
                 if gone || link.behind() {
-                    publisher.give_up(subject, &mut step);
+                    publisher.give_up(subject, &self.own, &mut step);
                 }
             }
             publisher.advance(&self.own, &mut step);
@@ -413,7 +449,7 @@ impl Links {
                 if !keeps && heard.saturating_duration_since(since) * 2 > DOUBT {
                     link.doubted = None;
                 } else {
-                    publisher.give_up(subject, &mut step);
+                    publisher.give_up(subject, &self.own, &mut step);
                 }
             }
             publisher.advance(&self.own, &mut step);

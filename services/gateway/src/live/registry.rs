@@ -54,6 +54,8 @@ pub(crate) struct Connection {
     pub watching: Watching,
     /// It follows the large conversations of its user.
     follows: AtomicBool,
+    /// Lookups find it, as far as is known: else what goes to all gateways alone reaches it.
+    registered: AtomicBool,
 }
 
 impl Connection {
@@ -75,6 +77,7 @@ impl Connection {
             token: Mutex::new(token),
             watching: Watching::default(),
             follows: AtomicBool::new(false),
+            registered: AtomicBool::new(true),
         }
     }
 
@@ -85,6 +88,19 @@ impl Connection {
 
     pub fn is_following(&self) -> bool {
         self.follows.load(Ordering::Relaxed)
+    }
+
+    pub fn is_registered(&self) -> bool {
+        self.registered.load(Ordering::Relaxed)
+    }
+
+    pub fn unregistered(&self) {
+        self.registered.store(false, Ordering::Relaxed);
+    }
+
+    /// True if it was not before.
+    pub fn registered(&self) -> bool {
+        !self.is_registered() && !self.registered.swap(true, Ordering::Relaxed)
     }
 
     pub fn caller(&self) -> Caller {
@@ -137,6 +153,8 @@ struct Index {
     users: HashMap<UserKey, UserEntry>,
     /// The newest connection of each session.
     sessions: HashMap<String, u64>,
+    /// Events may be missing for everybody, also for those who come: see [`Outbox::doubt`].
+    doubted: bool,
 }
 
 #[derive(Default)]
@@ -218,11 +236,14 @@ impl Registry {
     pub fn insert(&self, connection: &Arc<Connection>) -> Arc<UserLimit> {
         let limit = {
             let mut index = self.index.lock();
+            if index.doubted {
+                connection.outbox.doubt();
+            }
+            self.shard(connection.id).write().insert(connection.id, connection.clone());
             let entry = index.users.entry(connection.identity.user_key()).or_default();
             entry.connections.insert(connection.id);
             entry.limit.clone()
         };
-        self.shard(connection.id).write().insert(connection.id, connection.clone());
         self.count.fetch_add(1, Ordering::Relaxed);
         limit
     }
@@ -268,6 +289,29 @@ impl Registry {
         all
     }
 
+    pub fn unregistered(&self) -> Vec<Arc<Connection>> {
+        let shards = self.shards.iter().map(RwLock::read);
+        shards
+            .flat_map(|shard| shard.values().filter(|one| !one.is_registered()).cloned().collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// Events may be missing from here on: nobody is given any before [`Registry::lose_doubted`]. Returns who is here.
+    pub fn doubt(&self) -> Vec<Arc<Connection>> {
+        let mut index = self.index.lock();
+        index.doubted = true;
+        let all = self.all();
+        all.iter().for_each(|connection| connection.outbox.doubt());
+        all
+    }
+
+    /// What was in doubt is lost; what comes from here on is whole. Returns the bytes that were never written.
+    pub fn lose_doubted(&self, code: Code) -> usize {
+        let mut index = self.index.lock();
+        index.doubted = false;
+        self.all().iter().map(|connection| connection.outbox.lose_doubted(code)).sum()
+    }
+
     /// The connections that a cut ends; with `only`, of those numbers.
     pub fn cut(&self, tenant: &str, cut: &Cut, only: &[u64]) -> Vec<Arc<Connection>> {
         let named = || Some(UserKey { tenant: TenantId::new(tenant).ok()?, user: UserId::new(&cut.user).ok()? });
@@ -293,7 +337,11 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use posthorn_proto::client::{Ping, server_frame::Frame};
+
     use super::*;
+    use crate::live::{Event, outbox::Pushed};
 
     fn connection(id: u64, tenant: &str, user: &str, device: &str, issued_ms: u64) -> Arc<Connection> {
         let identity = Identity {
@@ -384,5 +432,23 @@ mod tests {
         }
         let index = registry.index.lock();
         assert_eq!((registry.len(), index.users.len(), index.sessions.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn who_comes_while_events_may_be_missing_is_given_none_until_that_is_told() {
+        let registry = Registry::default();
+        let (ann, ben) = (connection(1, "t", "ann", "d", 1), connection(2, "t", "ben", "d", 1));
+        registry.insert(&ann);
+        assert_eq!(registry.doubt().len(), 1);
+        registry.insert(&ben);
+        let event = Arc::new(Event::new(Frame::Ping(Ping {}), 0));
+        let push = || [&ann, &ben].map(|one| one.outbox.push_event(&event));
+        assert_eq!(push(), [Pushed::Doubted; 2]);
+        registry.lose_doubted(Code::Overloaded);
+        assert_eq!(push(), [Pushed::Queued; 2]);
+        for one in [&ann, &ben] {
+            one.outbox.go_live(Bytes::new());
+            assert!(one.outbox.take(1 << 10, &mut Vec::new()).is_some_and(|lost| lost.conversations.is_empty()));
+        }
     }
 }

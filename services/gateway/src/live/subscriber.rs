@@ -187,12 +187,18 @@ pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
         connections.retain(|&id| id != origin || there != gateway.incarnation);
     }
     let trace = TraceContext::parse(&traceparent).map(|trace| trace.child(gateway.clock()));
-    let mut told = Told { trace, ..Told::default() };
+    let mut told = Told { trace, found: users.is_empty(), ..Told::default() };
+    if let (Some(What::Entries(new)), Some(ms)) = (&what, publication.found_before_ms) {
+        gateway.pass_by(&tenant, &new.conversation, &connections, Duration::from_millis(ms));
+    }
     let event = match what {
         Some(What::Entries(new)) if gateway.introduced(&tenant, &new, &connections, large, trace) => None,
         Some(What::Entries(mut new)) => {
-            let repeated = gateway.told.lock().first(&tenant, &mut new);
-            gateway.metrics.repeated.inc_by(repeated as u64);
+            let first = gateway.told.lock().first(&tenant, &publication.publisher, &mut new);
+            gateway.metrics.repeated.inc_by(first.repeated as u64);
+            if first.hole {
+                gateway.lose(&tenant, &new.conversation, &connections, "owner", |_| true);
+            }
             let entries = new.rows.iter().map(entry_of).collect::<Result<Vec<_>, _>>();
             let entries = entries.inspect_err(|error| tracing::error!(%error, "a published row does not decode")).ok();
             let entries = entries.filter(|entries| !entries.is_empty());
@@ -222,6 +228,8 @@ pub(crate) fn spread(gateway: &Gateway, publication: Publication) {
 #[derive(Default)]
 pub(crate) struct Told {
     pub trace: Option<TraceContext>,
+    /// A lookup found the connections.
+    pub found: bool,
     /// The user whose presence it is, and its version.
     pub about: Option<(String, u64)>,
     /// Who left a conversation by it.
@@ -239,6 +247,9 @@ pub(crate) fn tell(gateway: &Gateway, tenant: &str, connections: &[u64], event: 
                 tracing::error!(connection = id, "a publication names a connection of another tenant");
                 return;
             }
+            if told.found {
+                gateway.found(connection);
+            }
             let news = |(user, version): &(String, u64)| connection.watching.news(user, *version, event) == News::Tell;
             let tell = told.about.as_ref().is_none_or(news);
             if tell && gateway.push(connection, event) {
@@ -255,6 +266,38 @@ impl Gateway {
     /// So many bytes of a queue were never written.
     pub(crate) fn dropped(&self, bytes: usize) {
         self.metrics.queue_changed(-i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// The entries of this conversation before those that come to these connections went to whom a lookup of so long
+    /// ago found: who was left out reads them from the log.
+    fn pass_by(&self, tenant: &str, conversation: &str, connections: &[u64], ago: Duration) {
+        let all = self.left_out(ago);
+        self.lose(tenant, conversation, connections, "presence", |connection| all || !connection.is_registered());
+    }
+
+    /// These connections of the tenant read the conversation from the log.
+    fn lose(
+        &self,
+        tenant: &str,
+        conversation: &str,
+        connections: &[u64],
+        cause: &'static str,
+        which: impl Fn(&Connection) -> bool,
+    ) {
+        for connection in connections.iter().filter_map(|&id| self.registry.get(id)) {
+            if connection.identity.tenant.as_str() == tenant && which(&connection) {
+                self.metrics.resync(cause);
+                self.dropped(connection.outbox.lose(Code::Overloaded, conversation));
+            }
+        }
+    }
+
+    /// It was not known to be registered, and is: what was said before may have gone past it.
+    pub(crate) fn found(&self, connection: &Connection) {
+        if connection.registered() {
+            self.metrics.resync("presence");
+            self.dropped(connection.outbox.lose_all(Code::Overloaded));
+        }
     }
 
     /// Queues an event for a connection; true if it is in the queue.

@@ -142,6 +142,11 @@ async fn welcome(gateway: &Arc<Gateway>, protocol: Protocol, id: u64, connect: C
         }
     };
     registration.keep();
+    if reply.unregistered {
+        connection.unregistered();
+        // What came has holes before it as well.
+        gateway.dropped(connection.outbox.lose_all(Code::Overloaded));
+    }
     gateway.registry.take_session(&reply.session, connection.id);
     if !connect.resume_token.is_empty() {
         gateway.metrics.resumed(match (resumed, reset) {

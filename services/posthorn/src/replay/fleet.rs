@@ -193,7 +193,7 @@ fn observer(launch: &Launch<'_>, person: &Person, watcher: &Arc<Watcher>) -> Arc
     for (file, _) in &person.seats {
         // The run made the conversations: nothing of them can be known before.
         let conversation = launch.ledger.expected[*file].conversation.clone();
-        launch.tape.add(&person.id, Kind::Ok, Op::Follow { conversation, after: 0 });
+        launch.tape.add(&person.id, Kind::Ok, Op::Follow { conversation, connection: 0, after: 0 });
     }
     Arc::new(Taped::new(launch.tape.clone(), person.id.clone(), Arc::clone(watcher)))
 }

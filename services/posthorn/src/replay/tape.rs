@@ -210,6 +210,13 @@ impl Observer for Taped {
             Some(Frame::Entries(new)) => self.received(&new.conversation, connection, &new.entries),
             Some(Frame::Resync(resync)) => self.reset(connection, resync.conversations.clone()),
             Some(Frame::Connected(_)) => self.connection.store(connection + 1, Relaxed),
+            // What came before is read from the log.
+            Some(Frame::Sync(page)) => {
+                for listed in &page.conversations {
+                    let (conversation, after) = (listed.conversation.clone(), listed.end_seq);
+                    self.tape.add(&self.user, Kind::Ok, Op::Follow { conversation, connection, after });
+                }
+            }
             _ => {}
         }
         self.watcher.frame(frame);

@@ -20,7 +20,7 @@ use super::cell::{Answer, Cell, Made};
 use posthorn_rpc::{TraceContext, call};
 
 use super::trace::traced;
-use crate::service::Core;
+use crate::{fanout::Before, service::Core};
 
 /// Entries with the same recipients.
 pub(super) struct Run {
@@ -83,6 +83,7 @@ pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mu
     // Whether the gateways of all members follow it as a large one: how it was published before this owner, nobody
     // knows.
     let mut followed = false;
+    let mut before = Before::Unknown;
     let mut too_late = pin!(async {
         cell.handed_over.cancelled().await;
         sleep(LAST_TELLING).await;
@@ -104,7 +105,8 @@ pub(super) async fn follow(core: Arc<Core>, cell: Arc<Cell>, told: Arc<Told>, mu
             let newcomers = run.newcomers.filter(|_| followed);
             followed = core.fanout.is_large(run.audience.len());
             let newcomers = newcomers.as_deref().unwrap_or(&run.audience);
-            traced(after.trace, core.fanout.entries(&cell.key, &run.audience, newcomers, entries)).await;
+            let told = core.fanout.entries(&cell.key, &run.audience, newcomers, entries, before);
+            before = traced(after.trace, told).await;
         }
         for (answer, made) in after.answers {
             // Whoever stopped waiting needs no answer. Who asks again is answered by the next owner.

@@ -319,6 +319,32 @@ fn what_waits_for_another_subject_is_asked_for_and_given_up_where_nobody_has_it(
     assert_eq!(seen(bench.links.take(Own, new, bench.now)), fine(&[1]));
 }
 
+/// Goal: behind the word that events were lost there is one hole at most.
+#[test]
+fn what_went_before_a_hole_on_the_other_subject_does_not_come_behind_the_word_of_it() {
+    let own = |number, after_all| Publication { after_all, ..publication("r1", number) };
+    let mut bench = Bench::with_two();
+    assert_eq!(bench.take(Own, "r1", 1), fine(&[1]));
+    assert_eq!(seen(bench.links.take(All, to_all(1, &[("gateway.me", 1)]), bench.now)), fine(&[1]));
+    // In this order: own 2, all 2, own 3, all 3, own 4. Here are own 4 and all 2; nobody has the others.
+    assert_eq!(seen(bench.links.take(All, to_all(2, &[("gateway.me", 2)]), bench.now)), fine(&[]));
+    assert_eq!(seen(bench.links.take(Own, own(4, 3), bench.now)), fine(&[]));
+    assert_eq!(bench.conclude(&[], false), lost(&[4]));
+    // Too late.
+    assert_eq!(seen(bench.links.take(All, to_all(3, &[("gateway.me", 3)]), bench.now)), fine(&[]));
+
+    // own 5, own 6, all 4, own 7: here are own 6 and 7.
+    assert_eq!(seen(bench.links.take(Own, own(6, 3), bench.now)), fine(&[]));
+    assert_eq!(seen(bench.links.take(Own, own(7, 4), bench.now)), fine(&[]));
+    assert_eq!(bench.conclude(&[], false), lost(&[7]));
+
+    // own 8, all 5, own 9: the instance has only the last of its own, and says so.
+    let all = Missed { last: 5, publications: vec![to_all(5, &[("gateway.me", 8)]).encode_to_vec().into()] };
+    let own = Missed { last: 9, publications: vec![own(9, 5).encode_to_vec().into()] };
+    let answer = MissedReply { publisher: "r1".into(), own: Some(own), all: Some(all), moved: None };
+    assert_eq!(bench.answer(answer), lost(&[9]));
+}
+
 #[test]
 fn what_is_not_sent_yet_is_waited_for_and_not_told_as_lost() {
     let mut bench = Bench::with_two();

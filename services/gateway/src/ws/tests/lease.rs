@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use posthorn_proto::{
-    client::TypingNow,
-    internal::{LeaseState, Publication, publication::What},
+    client::{Kind, TypingNow},
+    internal::{Envelope, LeaseState, NewEntries, Publication, Row, publication::What},
 };
 
 use super::{scripted::gateway, *};
@@ -42,29 +42,98 @@ async fn connections_that_the_engine_lost_are_registered_again_and_read_from_the
     assert_eq!(*script.registered.lock(), [1, 2, 1, 2]);
 }
 
-/// Goal: the one renewal that finds the lease lost, and whose answer is lost, leaves no connection with a gap.
+/// An entry of the lobby, to all gateways.
+fn entry(number: u64, seq: u64, found_before_ms: Option<u64>) -> Publication {
+    let kind = Kind::Message.into();
+    let envelope = Envelope { format: 1, kind, message_id: vec![1; 16].into(), ..Envelope::default() };
+    let row = Row { seq, envelope: prost::Message::encode_to_vec(&envelope).into(), ..Row::default() };
+    let what = What::Entries(NewEntries { conversation: "lobby".into(), rows: vec![row], confirmed_ms: 1 });
+    Publication { what: Some(what), found_before_ms, ..typing(number, &["ada"]) }
+}
+
+/// Whether the next event is that these conversations are to be read.
+async fn told_to_read(peer: &mut Peer) -> Option<Vec<String>> {
+    match peer.event().await {
+        Frame::Resync(resync) => Some(resync.conversations),
+        Frame::Entries(_) => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Goal: while the lease of a gateway has ended, lookups that work leave its connections out, and those that do not send
+/// to all gateways: the first entry that comes so is not what tells of the hole before it.
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_ended_while_renewals_were_not_answered_is_lost_though_it_is_found_kept() {
+async fn who_was_left_out_as_the_lease_had_ended_is_told_so_before_the_next_entry() {
     let (gateway, script) = gateway(GatewayConfig { ping_interval_ms: 1 << 40, ..GatewayConfig::default() });
     let mut ada = Peer::connected(&gateway, "ada").await;
-    // Whether ada has to read from the log, by some time after so many s without an answer.
-    let mut loses = async |seconds| {
-        *script.lease_silent.lock() = true;
-        let silence = async {
-            posthorn_clock::sleep(Duration::from_secs(seconds)).await;
-            *script.lease_silent.lock() = false;
-            posthorn_clock::sleep(Duration::from_secs(12)).await;
-        };
-        tokio::select! {
-            () = silence => false,
-            event = ada.event() => matches!(event, Frame::Resync(_)),
+    gateway.when_leased().await;
+    script.publish_to_all(entry(1, 1, Some(0))).await;
+    assert_eq!(told_to_read(&mut ada).await, None, "the lease lives: the lookup found ada");
+    // It lives 30 s.
+    *script.lease_silent.lock() = true;
+    posthorn_clock::sleep(Duration::from_secs(45)).await;
+    script.publish_to_all(entry(2, 5, Some(20_000))).await;
+    assert_eq!(told_to_read(&mut ada).await, None, "a lookup of before it ended");
+    script.publish_to_all(entry(3, 9, Some(5_000))).await;
+    assert_eq!(told_to_read(&mut ada).await, Some(vec!["lobby".to_owned()]));
+    assert_eq!(told_to_read(&mut ada).await, None);
+    script.publish_to_all(entry(4, 10, None)).await;
+    assert_eq!(told_to_read(&mut ada).await, None, "the one before went to all gateways as well");
+
+    *script.lease_silent.lock() = false;
+    posthorn_clock::sleep(Duration::from_secs(15)).await;
+    script.publish_to_all(entry(5, 11, Some(0))).await;
+    assert_eq!(told_to_read(&mut ada).await, None);
+}
+
+/// Goal: as above, of one connection that the presence engine did not take.
+#[tokio::test(start_paused = true)]
+async fn who_could_not_be_registered_is_told_what_lookups_may_have_left_out() {
+    let (gateway, script) = gateway(GatewayConfig { ping_interval_ms: 1 << 40, ..GatewayConfig::default() });
+    let mut ben = Peer::connected(&gateway, "ben").await;
+    gateway.when_leased().await;
+    *script.lease_silent.lock() = true;
+    *script.unregistered.lock() = true;
+    let mut ada = Peer::connected(&gateway, "ada").await;
+    assert_eq!(told_to_read(&mut ada).await, Some(Vec::new()), "what came while it connected");
+    for (number, ms, told) in [(1, Some(0), Some(vec!["lobby".to_owned()])), (2, None, None)] {
+        let users = vec!["ada".to_owned(), "ben".to_owned()];
+        script.publish_to_all(Publication { users, ..entry(number, number, ms) }).await;
+        if told.is_some() {
+            assert_eq!(told_to_read(&mut ada).await, told);
         }
+        assert_eq!(told_to_read(&mut ada).await, None);
+        assert_eq!(told_to_read(&mut ben).await, None);
+    }
+    // It was registered all the same, or is since.
+    let found = Publication { users: Vec::new(), connections: vec![1, 2], ..entry(1, 7, None) };
+    script.publish(found).await;
+    assert_eq!(told_to_read(&mut ada).await, Some(Vec::new()));
+    assert_eq!([told_to_read(&mut ada).await, told_to_read(&mut ben).await], [None, None]);
+    script.publish_to_all(entry(3, 8, Some(0))).await;
+    assert_eq!(told_to_read(&mut ada).await, None);
+}
+
+/// Goal: an owner that could not publish what it confirmed, and whose conversation another one has now, leaves nobody
+/// with a hole that was not told of.
+#[tokio::test(start_paused = true)]
+async fn what_another_owner_publishes_behind_a_hole_comes_behind_the_word_of_it() {
+    let (gateway, script) = gateway(GatewayConfig::default());
+    let mut ada = Peer::connected(&gateway, "ada").await;
+    let publish = |publisher: &str, number, seq| {
+        let one = entry(number, seq, None);
+        script.publish(Publication { publisher: publisher.into(), users: Vec::new(), connections: vec![1], ..one })
     };
-    // It lives 30 s, and is renewed every 10.
-    assert!(!loses(0).await);
-    assert!(!loses(15).await, "it had not ended");
-    assert!(loses(45).await);
-    assert_eq!(*script.registered.lock(), [1]);
+    publish("one", 1, 1).await;
+    assert_eq!(told_to_read(&mut ada).await, None);
+    publish("two", 1, 4).await;
+    assert_eq!(told_to_read(&mut ada).await, Some(vec!["lobby".to_owned()]));
+    assert_eq!(told_to_read(&mut ada).await, None);
+    // Late, and read by now.
+    publish("one", 2, 3).await;
+    publish("two", 2, 5).await;
+    let Frame::Entries(came) = ada.event().await else { panic!("not entries") };
+    assert_eq!(came.entries[0].seq, 5);
 }
 
 /// Goal: with a lease that begins again events come again; the first of them is not what tells of the hole before it.

@@ -50,6 +50,8 @@ pub struct Script {
     pub as_it_begins: Mutex<Option<Publication>>,
     /// Renewals are made and not answered.
     pub lease_silent: Mutex<bool>,
+    /// Whoever connects is not registered.
+    pub unregistered: Mutex<bool>,
     pub registered: Mutex<Vec<u64>>,
     pub pruned: Mutex<Vec<PruneRequest>>,
     /// What the routing instance has of its publications.
@@ -114,7 +116,8 @@ impl Script {
             "" => format!("s{}", request.connection),
             known => known.to_owned(),
         };
-        Ok(ConnectReply { resume_token: format!("resume:{session}"), session })
+        let unregistered = *self.unregistered.lock();
+        Ok(ConnectReply { resume_token: format!("resume:{session}"), session, unregistered })
     }
 
     /// Of publisher `routing`.
