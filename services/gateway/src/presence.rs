@@ -8,14 +8,18 @@ use parking_lot::Mutex;
 use posthorn_clock::{Instant, sleep};
 use posthorn_errors::{Code, Failure};
 use posthorn_proto::{
-    client::{PresenceNow, WatchPresence},
+    client::{PresenceNow, WatchPresence, server_frame::Frame},
     internal::{WatchAllowedRequest, WatchReply, WatchRequest},
 };
 use posthorn_rpc::{Context, TraceContext, within};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 
-use crate::{Gateway, error::invalid, live::Connection};
+use crate::{
+    Gateway,
+    error::invalid,
+    live::{Connection, Event},
+};
 
 /// Before a check that was not answered is made again, ms.
 const RETRY_MS: u64 = 1_000;
@@ -89,14 +93,25 @@ async fn check(gateway: &Gateway, id: u64) {
 
 /// Asks until nobody is in doubt; tells what was held, and the session service what is left.
 async fn settle(gateway: &Gateway, connection: &Connection) -> Result<(), Failure> {
-    if ask(gateway, connection).await?
-        && let Err(failure) = watch(gateway, connection, true).await
-    {
-        if connection.watching.is_forgotten() {
-            return Err(failure);
+    if !ask(gateway, connection).await? {
+        return Ok(());
+    }
+    let missed = connection.watching.has_missed();
+    if missed {
+        connection.watching.reads();
+    }
+    match watch(gateway, connection, !missed).await {
+        Ok(reply) if missed => {
+            for now in connection.watching.read_missed(reply.now, &reply.versions) {
+                gateway.push(connection, &Arc::new(Event::new(Frame::Presence(now), 0)));
+            }
         }
+        Ok(_) => {}
+        Err(failure) if missed || connection.watching.is_forgotten() => return Err(failure),
         // What it goes on to publish is dropped here: that it could not be told does no harm.
-        tracing::debug!(connection = connection.id, %failure, "the session service was not told whom to watch");
+        Err(failure) => {
+            tracing::debug!(connection = connection.id, %failure, "the session service was not told whom to watch");
+        }
     }
     Ok(())
 }
@@ -179,6 +194,15 @@ impl Gateway {
     pub(crate) fn watch_again(&self) {
         for connection in self.registry.all() {
             if connection.watching.forgotten() {
+                self.line.push(&connection);
+            }
+        }
+    }
+
+    /// News of whom connections watch may have been lost: their states are read again.
+    pub(crate) fn look_again(&self) {
+        for connection in self.registry.all() {
+            if connection.watching.missed() {
                 self.line.push(&connection);
             }
         }

@@ -30,6 +30,8 @@ const FORGET: Duration = Duration::from_secs(600);
 pub(crate) struct Step {
     pub lost: Vec<Lost>,
     pub ready: Vec<Publication>,
+    /// One that cannot be asked died. Of what it told this gateway last, the bus may have lost some, and nothing says so.
+    pub died: bool,
 }
 
 impl Step {
@@ -438,7 +440,9 @@ impl Links {
         let works = self.publishers.values().any(|publisher| publisher.beat.is_some() && !publisher.silent(now));
         for publisher in self.publishers.values_mut() {
             // The bus brings what others say: this one says nothing more.
-            publisher.gone |= works && !publisher.keeps && publisher.silent(now);
+            let died = works && !publisher.keeps && publisher.silent(now);
+            publisher.gone |= died;
+            step.died |= died;
             for subject in BOTH {
                 let (heard, keeps) = (publisher.heard, publisher.keeps);
                 let link = publisher.link(subject);

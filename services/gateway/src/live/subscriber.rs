@@ -154,6 +154,10 @@ impl Gateway {
         for publication in step.ready {
             spread(self, publication);
         }
+        if step.died {
+            // It may have been the last change of somebody's presence, which no log has.
+            self.look_again();
+        }
     }
 
     fn lost(&self, what: Lost) {

@@ -44,6 +44,8 @@ struct State {
     surplus: bool,
     /// The session service lost what was watched: it is to be told again.
     forgotten: bool,
+    /// News of those who are watched may have been lost: their states are to be read again.
+    missed: bool,
 }
 
 #[derive(Default)]
@@ -115,6 +117,18 @@ impl Watching {
         any
     }
 
+    /// News of them may have been lost. True if anybody is watched.
+    pub fn missed(&self) -> bool {
+        let mut state = self.state.lock();
+        state.missed = !state.users.is_empty();
+        state.missed
+    }
+
+    /// Their states have to be read again.
+    pub fn has_missed(&self) -> bool {
+        self.state.lock().missed
+    }
+
     /// It has to be told, whatever else comes of a check.
     pub fn is_forgotten(&self) -> bool {
         self.state.lock().forgotten
@@ -154,7 +168,7 @@ impl Watching {
                 held.extend(watch.last.take());
             }
         }
-        Answered { held, surplus: state.surplus || state.forgotten, again: false }
+        Answered { held, surplus: state.surplus || state.forgotten || state.missed, again: false }
     }
 
     /// Everybody who is watched, for the session service: it has been told when [`Watching::told`] is called.
@@ -192,6 +206,21 @@ impl Watching {
             }
         }
         state.reading = false;
+        told
+    }
+
+    /// As [`Watching::read`], of those states alone that are newer than what was told.
+    pub fn read_missed(&self, now: Vec<PresenceNow>, versions: &[u64]) -> Vec<PresenceNow> {
+        let newer = |(now, version): &(PresenceNow, u64)| {
+            let state = self.state.lock();
+            *version == 0 || state.users.get(&now.user).is_some_and(|watch| *version > watch.version)
+        };
+        let versions = versions.iter().copied().chain(std::iter::repeat(0));
+        let (now, versions): (Vec<_>, Vec<_>) = now.into_iter().zip(versions).filter(newer).unzip();
+        let told = self.read(now, &versions);
+        let mut state = self.state.lock();
+        state.missed = false;
+        state.users.values_mut().filter(|watch| watch.allowed).for_each(|watch| watch.last = None);
         told
     }
 

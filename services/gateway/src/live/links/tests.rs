@@ -279,6 +279,24 @@ fn a_link_that_is_idle_is_not_taken_for_one_that_lost_something_and_a_dead_publi
     assert_eq!(bench.tick(), fine(&[]));
 }
 
+/// Goal: what a session process told last is not missed where the bus lost it and the process died.
+#[test]
+fn one_that_died_may_have_told_something_and_one_that_ended_did_not() {
+    for ends in [false, true] {
+        let mut bench = Bench::with_two();
+        if ends {
+            bench.beat_of(All, "s1", 0, 0);
+        }
+        let mut times = 0;
+        for _ in 0..8 {
+            bench.later(BEAT);
+            bench.beat(All, "r1", 0);
+            times += usize::from(bench.links.tick(bench.now).died);
+        }
+        assert_eq!(times, usize::from(!ends));
+    }
+}
+
 /// One to all gateways, that goes after so many of these subjects.
 fn to_all(number: u64, after_own: &[(&str, u64)]) -> Publication {
     let place = |&(subject, number): &(&str, u64)| PlaceOnSubject { subject: subject.to_owned(), number };

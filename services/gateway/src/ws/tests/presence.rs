@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posthorn_proto::{
     client::{Body, Kind, Membership, PresenceNow},
-    internal::{Envelope, NewEntries, Publication, Row, publication::What},
+    internal::{Envelope, Heartbeat, NewEntries, Publication, Row, publication::What},
 };
 
 use super::{
@@ -185,4 +185,33 @@ async fn of_two_session_instances_the_older_news_of_a_user_is_dropped_whenever_i
     for told in [("ben", 12), ("cyd", 3), ("ben", 13)] {
         assert_eq!(presence(&mut ada).await, (told.0.to_owned(), told.1));
     }
+}
+
+/// Goal: the last that a session process told before it died, and that the bus lost, is told all the same.
+#[tokio::test(start_paused = true)]
+async fn the_states_of_those_who_are_watched_are_read_again_once_a_session_process_has_died() {
+    let (gateway, script) = gateway(GatewayConfig { ping_interval_ms: 1 << 40, ..GatewayConfig::default() });
+    let mut ada = Peer::connected(&gateway, "ada").await;
+    ada.send(r#"{"id":2,"watch_presence":{"users":["ben"]}}"#).await;
+    assert!(matches!(ada.event().await, Frame::PresenceWatched(_)));
+    let beat = async |publisher: &str, interval_ms| {
+        let what = What::Heartbeat(Heartbeat { interval_ms, keeps: false });
+        let beat = Publication { publisher: publisher.into(), what: Some(what), ..Publication::default() };
+        script.publish_to_all(beat).await;
+    };
+    // One ends, which is nothing; another one falls silent.
+    for round in 0..12 {
+        beat("lives", 1_000).await;
+        if round < 2 {
+            beat("ends", if round == 1 { 0 } else { 1_000 }).await;
+        }
+        if round < 6 {
+            beat("dies", 1_000).await;
+        }
+        posthorn_clock::sleep(Duration::from_secs(1)).await;
+        assert!(round > 7 || script.watches.lock().len() == 1, "{round}");
+    }
+    let Frame::Presence(now) = ada.event().await else { panic!("not presence") };
+    assert_eq!((now.user.as_str(), now.status), ("ben", 1));
+    assert_eq!(script.watches.lock().len(), 2);
 }
