@@ -344,6 +344,7 @@ fn what_a_connection_was_told_by_a_sync_is_no_gap_and_what_comes_behind_it_is_no
     assert_eq!(told(&[one(4), one(6), follow(6), one(7)]), []);
     assert_eq!(told(&[one(4), one(7), follow(5)]), [Rule::Gap]);
     assert_eq!(told(&[one(4), follow(4), one(6), follow(6), one(7)]), [Rule::Gap]);
+    assert_eq!(told(&[one(4), follow(4), follow(6), one(7)]), [Rule::Gap]);
 }
 
 #[test]

@@ -84,9 +84,9 @@ impl Renewals {
             let ends = register_again(gateway, upto).await?;
             gateway.leased_until(Some(ends));
             self.owed = false;
-        } else {
+        } else if lease.state() == LeaseState::Kept {
             gateway.leased_until(Some(asked + Duration::from_millis(lease.ttl_ms)));
-            if lease.state() == LeaseState::Kept && certain {
+            if certain {
                 gateway.registry.unregistered().iter().for_each(|connection| gateway.found(connection));
             }
         }
@@ -108,6 +108,10 @@ async fn register_again(gateway: &Gateway, upto: u64) -> Result<Instant, Failure
         tracing::warn!(connections = all.len(), "the presence engine lost connections, they are registered again");
     }
     let registered = tell_all(gateway, &all, upto).await;
+    if registered.is_err() {
+        // Whom the engine has by now is not known.
+        all.iter().for_each(|connection| connection.unregistered());
+    }
     // From here on events find them; what came before is in the log.
     gateway.dropped(gateway.registry.lose_doubted(Code::Overloaded));
     let ends = registered?;

@@ -107,7 +107,12 @@ async fn settle(gateway: &Gateway, connection: &Connection) -> Result<(), Failur
             }
         }
         Ok(_) => {}
-        Err(failure) if missed || connection.watching.is_forgotten() => return Err(failure),
+        Err(failure) if missed || connection.watching.is_forgotten() => {
+            if missed {
+                connection.watching.missed();
+            }
+            return Err(failure);
+        }
         // What it goes on to publish is dropped here: that it could not be told does no harm.
         Err(failure) => {
             tracing::debug!(connection = connection.id, %failure, "the session service was not told whom to watch");

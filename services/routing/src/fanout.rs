@@ -96,7 +96,7 @@ impl Fanout {
         // Most of the time nobody comes, and nothing is copied.
         if !newcomers.is_empty() {
             let named = Publication { large: true, ..publication(tenant, What::Entries(new.clone())) };
-            self.direct(newcomers, None, named, Before::All).await;
+            self.direct(newcomers, None, named, before).await;
         }
         let started = Instant::now();
         self.large.entries(key, seq, publication(tenant, What::Entries(new))).await;

@@ -68,8 +68,10 @@ impl Live {
             stream.last = Some(after);
         } else {
             let first = stream.after.is_none();
-            // What was on its way before may still come.
-            stream.after = stream.after.max(Some(after));
+            if first || stream.excused {
+                // What was on its way before may still come.
+                stream.after = stream.after.max(Some(after));
+            }
             if first {
                 // A connection is whole from its first sync on.
                 let told =

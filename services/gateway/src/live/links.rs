@@ -94,6 +94,8 @@ pub(crate) struct Links {
     own: String,
     /// Since when it listens.
     began: Instant,
+    /// Since when somebody beats.
+    works: Option<Instant>,
     max_held: usize,
 }
 
@@ -115,8 +117,8 @@ impl Link {
     }
 
     /// What is missing will not come, nor what is missing on the other subject and goes before what is not `led`; what
-    /// is held behind that goes on. Returns the last that is not given on.
-    fn give_up(&mut self, what: Lost, led: impl Fn(&Publication) -> bool, step: &mut Step) -> u64 {
+    /// is held behind that goes on.
+    fn give_up(&mut self, what: Lost, led: impl Fn(&Publication) -> bool, step: &mut Step) {
         self.last = self.end.max(self.last);
         // From there on nothing is missing.
         let mut whole = self.last + 1;
@@ -126,14 +128,14 @@ impl Link {
         self.lose_before(whole, what, step);
         step.ready.extend(std::mem::take(&mut self.held).into_values());
         self.doubted = None;
-        whole - 1
     }
 
-    /// What was published up to there is in the log, and is read there. Cuts are not.
-    fn pass(&mut self, number: u64, step: &mut Step) {
-        self.last = number.max(self.last);
-        let rest = self.held.split_off(&(self.last + 1));
-        step.ready.extend(std::mem::replace(&mut self.held, rest).into_values().filter(cuts));
+    /// What is known to be published is in the log, and is read there. Cuts are not: of whoever publishes them nothing
+    /// waits for another subject, so that none is under way here.
+    fn pass(&mut self, step: &mut Step) {
+        self.last = self.end.max(self.last);
+        step.ready.extend(std::mem::take(&mut self.held).into_values().filter(cuts));
+        self.doubted = None;
     }
 
     /// There are holes before this number.
@@ -175,7 +177,12 @@ impl Publisher {
     }
 
     fn silent(&self, now: Instant) -> bool {
-        !self.gone && self.beat.is_some_and(|beat| now.saturating_duration_since(self.heard) > beat * SILENT_BEATS)
+        !self.gone && self.beat.is_some() && now.saturating_duration_since(self.heard) > self.beats()
+    }
+
+    /// So long nothing is heard of one that counts as silent.
+    fn beats(&self) -> Duration {
+        self.beat.unwrap_or(USUAL_BEAT) * SILENT_BEATS
     }
 
     /// Who publishes events to all gateways publishes no cuts.
@@ -189,18 +196,24 @@ impl Publisher {
     /// What is missing on this subject will not come.
     fn give_up(&mut self, subject: Subject, name: &str, step: &mut Step) {
         let what = self.loses(subject);
+        if what == Lost::Events && self.link(subject.other()).behind() {
+            return self.lose_events(step);
+        }
         let (link, other) = match subject {
-            Subject::Own => (&mut self.own, &mut self.all),
-            Subject::All => (&mut self.all, &mut self.own),
+            Subject::Own => (&mut self.own, &self.all),
+            Subject::All => (&mut self.all, &self.own),
         };
         let led = |one: &Publication| !other.known || goes_after(one, subject.other(), name) <= other.last;
-        let hole = link.give_up(what, led, step);
-        if what == Lost::Events && other.behind() {
-            // Whoever is told reads from the log what went before the hole on the other subject, too: what of that is
-            // still to come would have holes in it.
-            let behind = other.held.values().find(|one| goes_after(one, subject, name) >= hole);
-            let upto = behind.map_or(other.end, |one| one.number - 1);
-            other.pass(upto, step);
+        link.give_up(what, led, step);
+    }
+
+    /// Whoever is told that events were lost reads from the log all that was published so far. Where something is
+    /// missing on both subjects, nobody knows what went before it: nothing of that is given on, and nothing of it that
+    /// still comes, there would be holes in it.
+    fn lose_events(&mut self, step: &mut Step) {
+        step.lose(Lost::Events);
+        for link in [&mut self.own, &mut self.all] {
+            link.pass(step);
         }
     }
 
@@ -237,7 +250,13 @@ const BOTH: [Subject; 2] = [Subject::Own, Subject::All];
 
 impl Links {
     pub fn new(gateway: &str, max_held: usize, now: Instant) -> Self {
-        Self { publishers: HashMap::new(), own: of_gateway(gateway), began: now, max_held: max_held.max(1) }
+        Self {
+            publishers: HashMap::new(),
+            own: of_gateway(gateway),
+            began: now,
+            works: None,
+            max_held: max_held.max(1),
+        }
     }
 
     /// From now on it hears what goes to all gateways.
@@ -359,8 +378,7 @@ impl Links {
         publisher.beat.get_or_insert(USUAL_BEAT);
         let before = [publisher.own.last, publisher.all.last];
         let sent = [&reply.own, &reply.all].map(|missed| missed.as_ref().map_or(0, |missed| missed.last));
-        // What went before what is left, on the other subject.
-        let mut passed = Vec::new();
+        let mut holed = Vec::new();
         for (subject, missed) in [(Subject::Own, reply.own), (Subject::All, reply.all)] {
             let Missed { last, publications } = missed.unwrap_or_default();
             let loses = publisher.loses(subject);
@@ -378,8 +396,7 @@ impl Links {
                 link.lose_before(first, loses, &mut step);
                 link.last = first - 1;
                 if loses == Lost::Events {
-                    let other = subject.other();
-                    passed.extend(beyond.peek().map(|one| (other, goes_after(one, other, &self.own))));
+                    holed.push(subject);
                 }
             }
             for publication in beyond {
@@ -388,8 +405,10 @@ impl Links {
             }
             link.ends_at(last);
         }
-        for (subject, number) in passed {
-            publisher.link(subject).pass(number, &mut step);
+        for subject in holed {
+            if publisher.link(subject.other()).behind() {
+                publisher.lose_events(&mut step);
+            }
         }
         publisher.advance(&self.own, &mut step);
         // Where one of them came further, the other may have waited for it.
@@ -438,8 +457,11 @@ impl Links {
     pub fn tick(&mut self, now: Instant) -> Step {
         let mut step = Step::default();
         let works = self.publishers.values().any(|publisher| publisher.beat.is_some() && !publisher.silent(now));
+        let since = works.then(|| *self.works.get_or_insert(now));
+        self.works = since;
         for publisher in self.publishers.values_mut() {
-            // The bus brings what others say: this one says nothing more.
+            // The bus brings what others say, and has for long enough: this one says nothing more.
+            let works = since.is_some_and(|since| now.saturating_duration_since(since) >= publisher.beats());
             let died = works && !publisher.keeps && publisher.silent(now);
             publisher.gone |= died;
             step.died |= died;

@@ -14,6 +14,8 @@ pub(crate) struct Told(Remembered<(String, String), Upto>);
 #[derive(Clone, Copy, Default)]
 struct Upto {
     seq: u64,
+    /// Up to `seq` from there on; those before may not have been told.
+    from: u64,
     /// A hash of who published that; 0 where it came another way.
     publisher: u64,
 }
@@ -23,8 +25,8 @@ struct Upto {
 pub(crate) struct First {
     /// So many were told before, and were taken out.
     pub repeated: usize,
-    /// Another publisher told the last one here: it may have more that did not come, and that will not be told behind
-    /// these.
+    /// Another publisher told the last one here, and may have more that did not come. Or these come behind those of
+    /// another, with which they are not told any more.
     pub hole: bool,
 }
 
@@ -38,16 +40,20 @@ impl Told {
         let (Some(begin), Some(end)) = (new.rows.first(), new.rows.last()) else { return First::default() };
         let (begin, end) = (begin.seq, end.seq);
         let key = (tenant.to_owned(), new.conversation.clone());
-        let Upto { seq: upto, publisher: last } = self.0.last(&key).unwrap_or_default();
+        let Upto { seq: upto, from, publisher: last } = self.0.last(&key).unwrap_or_default();
         let mut hasher = DefaultHasher::new();
         publisher.hash(&mut hasher);
         let publisher = hasher.finish();
         if end > upto {
-            self.0.set(&key, Upto { seq: end, publisher });
+            let from = if upto != 0 && begin <= upto + 1 { from } else { begin };
+            self.0.set(&key, Upto { seq: end, from, publisher });
         }
         let before = new.rows.len();
         new.rows.retain(|row| row.seq > upto);
-        First { repeated: before - new.rows.len(), hole: last != 0 && last != publisher && begin > upto + 1 }
+        First {
+            repeated: before - new.rows.len(),
+            hole: begin < from || last != 0 && last != publisher && begin > upto + 1,
+        }
     }
 }
 
@@ -109,6 +115,11 @@ mod tests {
         assert_eq!(first("one", 13..=14), new(true));
         assert_eq!(first("one", 15..=15), new(false));
         assert_eq!(first("two", 14..=16), First { repeated: 2, hole: false });
+        assert_eq!(first("one", 17..=17), new(false));
+        assert_eq!(first("two", 12..=12), First { repeated: 1, hole: true }, "late, and never told");
+        let mut unknown = Told::new(8);
+        assert_eq!(unknown.first("t", "two", &mut entries("c", 7..=7)), new(false));
+        assert!(unknown.first("t", "one", &mut entries("c", 6..=6)).hole);
     }
 
     #[test]

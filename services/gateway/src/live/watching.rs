@@ -21,6 +21,8 @@ struct Watch {
     last: Option<Arc<Event>>,
     /// Of the last news, or of the state that was read; 0: not known.
     version: u64,
+    /// The status that was told last.
+    told: Option<i32>,
 }
 
 /// What becomes of news about a user.
@@ -113,7 +115,7 @@ impl Watching {
         let mut state = self.state.lock();
         state.forgotten = any;
         // It may have lost its versions, too.
-        state.users.values_mut().for_each(|watch| watch.version = 0);
+        state.users.values_mut().for_each(|watch| (watch.version, watch.told) = (0, None));
         any
     }
 
@@ -165,7 +167,9 @@ impl Watching {
             } else if let Some(watch) = state.users.get_mut(user)
                 && !std::mem::replace(&mut watch.allowed, true)
             {
-                held.extend(watch.last.take());
+                let last = watch.last.take();
+                watch.told = last.as_ref().map_or(watch.told, |event| status_of(event));
+                held.extend(last);
             }
         }
         Answered { held, surplus: state.surplus || state.forgotten || state.missed, again: false }
@@ -181,9 +185,10 @@ impl Watching {
         (state.surplus, state.forgotten) = (false, false);
     }
 
-    /// The states of those who are watched are about to be asked for.
+    /// The states of those who are watched are about to be asked for. What is missed from here on is missed again.
     pub fn reads(&self) {
-        self.state.lock().reading = true;
+        let mut state = self.state.lock();
+        (state.reading, state.missed) = (true, false);
     }
 
     /// Of the states that the session service read, each with its version, those that may be told now; in place
@@ -200,7 +205,9 @@ impl Watching {
                 watch.version = version;
             }
             if watch.allowed {
-                told.push(later.and_then(|event| event.presence().cloned()).unwrap_or(now));
+                let now = later.and_then(|event| event.presence().cloned()).unwrap_or(now);
+                watch.told = Some(now.status);
+                told.push(now);
             } else {
                 watch.last = later.or_else(|| Some(Arc::new(Event::new(Frame::Presence(now), 0))));
             }
@@ -209,18 +216,12 @@ impl Watching {
         told
     }
 
-    /// As [`Watching::read`], of those states alone that are newer than what was told.
+    /// As [`Watching::read`], of those alone whose state is not what they were told.
     pub fn read_missed(&self, now: Vec<PresenceNow>, versions: &[u64]) -> Vec<PresenceNow> {
-        let newer = |(now, version): &(PresenceNow, u64)| {
-            let state = self.state.lock();
-            *version == 0 || state.users.get(&now.user).is_some_and(|watch| *version > watch.version)
-        };
-        let versions = versions.iter().copied().chain(std::iter::repeat(0));
-        let (now, versions): (Vec<_>, Vec<_>) = now.into_iter().zip(versions).filter(newer).unzip();
-        let told = self.read(now, &versions);
-        let mut state = self.state.lock();
-        state.missed = false;
-        state.users.values_mut().filter(|watch| watch.allowed).for_each(|watch| watch.last = None);
+        let before: BTreeMap<String, Option<i32>> =
+            self.state.lock().users.iter().map(|(user, watch)| (user.clone(), watch.told)).collect();
+        let mut told = self.read(now, versions);
+        told.retain(|now| before.get(&now.user) != Some(&Some(now.status)));
         told
     }
 
@@ -234,8 +235,16 @@ impl Watching {
         }
         watch.version = watch.version.max(version);
         watch.last = (!watch.allowed || reading).then(|| event.clone());
-        if watch.allowed { News::Tell } else { News::Hold }
+        if !watch.allowed {
+            return News::Hold;
+        }
+        watch.told = status_of(event);
+        News::Tell
     }
+}
+
+fn status_of(event: &Event) -> Option<i32> {
+    event.presence().map(|now| now.status)
 }
 
 impl Watch {

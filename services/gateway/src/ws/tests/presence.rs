@@ -194,6 +194,7 @@ async fn the_states_of_those_who_are_watched_are_read_again_once_a_session_proce
     let mut ada = Peer::connected(&gateway, "ada").await;
     ada.send(r#"{"id":2,"watch_presence":{"users":["ben"]}}"#).await;
     assert!(matches!(ada.event().await, Frame::PresenceWatched(_)));
+    *script.offline.lock() = true;
     let beat = async |publisher: &str, interval_ms| {
         let what = What::Heartbeat(Heartbeat { interval_ms, keeps: false });
         let beat = Publication { publisher: publisher.into(), what: Some(what), ..Publication::default() };
@@ -212,6 +213,6 @@ async fn the_states_of_those_who_are_watched_are_read_again_once_a_session_proce
         assert!(round > 7 || script.watches.lock().len() == 1, "{round}");
     }
     let Frame::Presence(now) = ada.event().await else { panic!("not presence") };
-    assert_eq!((now.user.as_str(), now.status), ("ben", 1));
+    assert_eq!((now.user.as_str(), now.status), ("ben", 2));
     assert_eq!(script.watches.lock().len(), 2);
 }

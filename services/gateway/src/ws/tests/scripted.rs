@@ -44,6 +44,8 @@ pub struct Script {
     /// Every question who may be watched, and every set that was given to the session service.
     pub asked: Mutex<Vec<Vec<String>>>,
     pub watches: Mutex<Vec<Vec<String>>>,
+    /// Those who are watched have gone.
+    pub offline: Mutex<bool>,
     /// What the next renewals of the lease find, and what was asked after them.
     pub leases: Mutex<Vec<LeaseState>>,
     /// Found its users as soon as a lease began, and came before that was answered.
@@ -156,7 +158,8 @@ impl Script {
             "Watch" => {
                 unary(request, async |r: WatchRequest| {
                     self.watches.lock().push(r.users.clone());
-                    let now = |user| PresenceNow { user, status: 1, last_seen_ms: 0 };
+                    let status = if *self.offline.lock() { 2 } else { 1 };
+                    let now = |user| PresenceNow { user, status, last_seen_ms: 0 };
                     let now = if r.silent { Vec::new() } else { r.users.into_iter().map(now).collect() };
                     Ok(WatchReply { now, ..WatchReply::default() })
                 })
