@@ -82,7 +82,7 @@ pub enum Op {
         read: u64,
         unread: u64,
     },
-    /// The process is owed all it may see beyond `after`; over a connection, until that ends.
+    /// The process is owed all it may see beyond `after`. Over a connection: a sync said that the log ends there.
     Follow {
         conversation: String,
         /// As in `receive`.

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use crate::{
     Gateway,
     error::invalid,
-    live::{Connection, Event},
+    live::{Connection, Event, Watching},
 };
 
 /// Before a check that was not answered is made again, ms.
@@ -197,27 +197,21 @@ impl Gateway {
 
     /// The session service has lost whom connections watch: it is told again.
     pub(crate) fn watch_again(&self) {
-        for connection in self.registry.all() {
-            if connection.watching.forgotten() {
-                self.line.push(&connection);
-            }
-        }
+        self.check_those(Watching::forgotten);
     }
 
     /// News of whom connections watch may have been lost: their states are read again.
     pub(crate) fn look_again(&self) {
-        for connection in self.registry.all() {
-            if connection.watching.missed() {
-                self.line.push(&connection);
-            }
-        }
+        self.check_those(Watching::missed);
     }
 
     pub(crate) fn doubt_everybody(&self) {
-        for connection in self.registry.all() {
-            if connection.watching.doubt_all() {
-                self.line.push(&connection);
-            }
+        self.check_those(Watching::doubt_all);
+    }
+
+    fn check_those(&self, whom: impl Fn(&Watching) -> bool) {
+        for connection in self.registry.all().iter().filter(|connection| whom(&connection.watching)) {
+            self.line.push(connection);
         }
     }
 

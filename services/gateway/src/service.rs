@@ -194,9 +194,7 @@ impl Gateway {
 
     /// Whether a lookup of so long ago may have left connections out.
     pub(crate) fn left_out(&self, ago: Duration) -> bool {
-        let found_until = self.leased_until.lock().map(|ends| ends.checked_add(ago));
-        // What is longer ago than there is time was before it ended.
-        found_until.is_none_or(|until| until.is_some_and(|until| Instant::now() > until))
+        self.leased_until.lock().is_none_or(|ends| Instant::now().saturating_duration_since(ends) > ago)
     }
 
     /// Returns once events reach this gateway, or are asked for because the bus is away, and lookups find it if they

@@ -194,6 +194,16 @@ impl Watching {
     /// Of the states that the session service read, each with its version, those that may be told now; in place
     /// of one that is older than what was told meanwhile, that. Of somebody in doubt the newest is held.
     pub fn read(&self, now: Vec<PresenceNow>, versions: &[u64]) -> Vec<PresenceNow> {
+        self.states(now, versions).into_iter().map(|(now, _)| now).collect()
+    }
+
+    /// As [`Watching::read`], of those alone whose state is not what they were told.
+    pub fn read_missed(&self, now: Vec<PresenceNow>, versions: &[u64]) -> Vec<PresenceNow> {
+        self.states(now, versions).into_iter().filter_map(|(now, differs)| differs.then_some(now)).collect()
+    }
+
+    /// Each with whether it differs from what was told.
+    fn states(&self, now: Vec<PresenceNow>, versions: &[u64]) -> Vec<(PresenceNow, bool)> {
         let mut state = self.state.lock();
         let versions = versions.iter().copied().chain(std::iter::repeat(0));
         let mut told = Vec::with_capacity(now.len());
@@ -206,22 +216,14 @@ impl Watching {
             }
             if watch.allowed {
                 let now = later.and_then(|event| event.presence().cloned()).unwrap_or(now);
-                watch.told = Some(now.status);
-                told.push(now);
+                let before = watch.told.replace(now.status);
+                let differs = before != watch.told;
+                told.push((now, differs));
             } else {
                 watch.last = later.or_else(|| Some(Arc::new(Event::new(Frame::Presence(now), 0))));
             }
         }
         state.reading = false;
-        told
-    }
-
-    /// As [`Watching::read`], of those alone whose state is not what they were told.
-    pub fn read_missed(&self, now: Vec<PresenceNow>, versions: &[u64]) -> Vec<PresenceNow> {
-        let before: BTreeMap<String, Option<i32>> =
-            self.state.lock().users.iter().map(|(user, watch)| (user.clone(), watch.told)).collect();
-        let mut told = self.read(now, versions);
-        told.retain(|now| before.get(&now.user) != Some(&Some(now.status)));
         told
     }
 
